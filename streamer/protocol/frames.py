@@ -1,0 +1,151 @@
+"""What the server says: each function gives one frame as JSON bytes. `now` is Unix seconds.
+
+A frame about a job carries `job_id`, `attempt` and `seq`; `Place` holds the three with the id by which the
+receiver knows the request.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from streamer.errors import StreamerError
+from streamer.jobs.model import Failure, Job, Progress, Status
+
+RETRY_AFTER_MS = 1_000
+"""What a retryable error asks a client to wait where nothing better is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which request a frame stands."""
+
+    request_id: str
+    job_id: str
+    attempt: int
+    seq: int
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "request_id": self.request_id,
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "seq": self.seq,
+        }
+
+
+# --- about a frame, or an inline request --------------------------------------------------------------------
+
+
+def response(request_id: str, data: Any, now: float) -> bytes:
+    """The answer of an inline action. `data` holds JSON values."""
+    return orjson.dumps(
+        {"type": "response", "request_id": request_id, "success": True, "data": data, "timestamp": now}
+    )
+
+
+def refusal(error: StreamerError, request_id: str | None, now: float, *, final: bool = False) -> bytes:
+    """An `error` frame: a refusal of one frame, or with `final` the outcome of an inline request."""
+    body = _error(Failure(error.code, error.message, error.details, error.retryable), error.after_ms)
+    frame: dict[str, Any] = {"type": "error", "success": False, "error": body, "final": final, "timestamp": now}
+    if request_id is not None:
+        frame["request_id"] = request_id
+    return orjson.dumps(frame)
+
+
+def pong(ping_id: str | int | None, now: float) -> bytes:
+    frame: dict[str, Any] = {"type": "pong", "timestamp": now}
+    if ping_id is not None:
+        frame["id"] = ping_id
+    return orjson.dumps(frame)
+
+
+# --- about a job --------------------------------------------------------------------------------------------
+
+
+def acknowledgment(job: Job, now: float) -> bytes:
+    """The job is stored. Its place is (0, 0), before everything else of the job."""
+    place = Place(job.client_id, job.job_id, 0, 0)
+    message = "Request queued." if job.attempt == 0 else "Request known."
+    return _about(place, "acknowledgment", now, status="queued", state=job.status, message=message)
+
+
+def progress(place: Place, progress: Progress, now: float) -> bytes:
+    fields: dict[str, Any] = {"percentage": progress.percentage, "message": progress.message}
+    if progress.metadata is not None:
+        fields["metadata"] = progress.metadata
+    return _about(place, "progress", now, **fields)
+
+
+def complete(place: Place, result: bytes, chunks: int, now: float) -> bytes:
+    """`result` is JSON already and goes in as it is."""
+    return _about(place, "complete", now, success=True, result=orjson.Fragment(result), chunks=chunks)
+
+
+def failed(place: Place, failure: Failure, now: float) -> bytes:
+    """The outcome of a job that has no result."""
+    return _about(place, "error", now, success=False, error=_error(failure, None), final=True)
+
+
+def outcome(job: Job, result: bytes | None, now: float) -> bytes:
+    """The outcome of a finished job, from its row; `result` is its loaded result where it is COMPLETED."""
+    place = Place(job.client_id, job.job_id, job.attempt, job.seq)
+    if job.status is Status.COMPLETED:
+        return complete(place, b"null" if result is None else result, job.chunks, now)
+    return failed(place, job.error or Failure("INTERNAL_ERROR", StreamerError.default), now)
+
+
+# --- control, for streamer.v1 only --------------------------------------------------------------------------
+
+
+def welcome(
+    connection_id: str,
+    node_id: str,
+    now: float,
+    *,
+    heartbeat_ms: int,
+    token_expires_at: float | None,
+    limits: Mapping[str, int],
+    reconnect_ms: tuple[int, int],
+    inbox: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    frame: dict[str, Any] = {
+        "type": "welcome",
+        "connection_id": connection_id,
+        "node_id": node_id,
+        "heartbeat_ms": heartbeat_ms,
+        "limits": limits,
+        "reconnect": {"min_ms": reconnect_ms[0], "max_ms": reconnect_ms[1]},
+        "inbox": list(inbox),
+        "timestamp": now,
+    }
+    if token_expires_at is not None:
+        frame["token_expires_at"] = token_expires_at
+    return orjson.dumps(frame)
+
+
+def cancelling(job: Job, now: float) -> bytes:
+    frame = {"type": "cancelling", "request_id": job.client_id, "status": job.status, "timestamp": now}
+    return orjson.dumps(frame)
+
+
+def retrying(place: Place, failure: Failure, retry_at: float, now: float, *, continues_from: int = 0) -> bytes:
+    """That attempt is over; another one may start at `retry_at` (Unix seconds)."""
+    fields = {"error": _error(failure, None), "retry_at": retry_at, "continues_from": continues_from}
+    return _about(place, "retrying", now, **fields)
+
+
+def _about(place: Place, kind: str, now: float, **fields: Any) -> bytes:
+    return orjson.dumps({"type": kind, **place.fields(), **fields, "timestamp": now})
+
+
+def _error(failure: Failure, after_ms: int | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"code": failure.code, "message": failure.message}
+    if failure.details is not None:
+        body["details"] = failure.details
+    retry: dict[str, Any] = {"retryable": failure.retryable}
+    if failure.retryable:
+        retry["after_ms"] = RETRY_AFTER_MS if after_ms is None else after_ms
+    body["retry"] = retry
+    return body

@@ -1,0 +1,1 @@
+"""Where jobs, connections and processes are kept: one contract, two engines."""

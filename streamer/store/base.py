@@ -1,0 +1,315 @@
+"""The storage contracts. What an engine does that these promises do not name does not exist.
+
+Every verb may raise `StoreUnavailable`: the store did not answer in time, and a write may or may not have been
+applied. Calling the same verb again with the same arguments is then always safe.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streamer.jobs.dispatch import Candidate
+from streamer.jobs.lifecycle import Transition
+from streamer.jobs.model import Aside, Body, Entry, Failure, Job, Progress, Submission
+
+
+class Refused(Exception):
+    """A guard did not hold. `job` is the row as it was at that moment, None where there is none."""
+
+    def __init__(self, transition: str, job: Job | None) -> None:
+        super().__init__(f"{transition} refused in {job.status if job else 'no row'}")
+        self.job = job
+
+
+class RoutesFull(Exception):
+    """The row already remembers as many connections as it can; `job` is that row."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"{job.job_id} has {len(job.routes)} connections")
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """`created` is False where the same request was there before; `job` is then that one."""
+
+    job: Job
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a queue. `depth` counts ready jobs and due timers, exact up to 1,000 per shard."""
+
+    depth: int
+    oldest_created_ms: int | None
+
+
+class RequestQueue(Protocol):
+    """Jobs. Each verb that changes one is a single atomic, conditional write on its row.
+
+    `job` arguments are rows as an earlier verb returned them; their `attempt` is the fence.
+    """
+
+    async def enqueue(self, submission: Submission) -> Enqueued:
+        """Stores a job, once per (tenant, user, client id).
+
+        When this returns, the job is durable and will have an outcome. Of concurrent calls exactly one creates.
+        The same action and payload again: `submission.connection` is attached and the present row returned.
+        Raises DuplicateRequest for another action or payload, RoutesFull, PayloadTooLarge.
+        """
+        ...
+
+    async def get(self, job_id: str) -> Job | None:
+        """The row as of now (a strong read); None where there is none or its time to live is over."""
+        ...
+
+    async def get_many(self, job_ids: Collection[str]) -> Mapping[str, Job]:
+        """The rows that exist, by id; strong reads, in any number."""
+        ...
+
+    async def load(self, job: Job, body: Body) -> bytes:
+        """The bytes of the job's payload, result or checkpoint, wherever they are kept. Raises NotFound."""
+        ...
+
+    async def update_status(self, job_id: str, transition: Transition) -> Job:
+        """Applies one transition; the primitive under every verb below. Raises Refused."""
+        ...
+
+    # an attempt
+
+    async def claim(self, job_id: str, queue: str, session: str) -> Job | None:
+        """Starts the next attempt: attempt + 1, PROCESSING, owned by `session`.
+
+        Of concurrent claims exactly one gets the job. A job that should have started long ago is failed with
+        TIMEOUT and that row returned (its status tells): the outcome is the caller's to send. None: not to be had.
+        """
+        ...
+
+    async def save_progress(self, job: Job, progress: Progress, seq: int) -> Job:
+        """Keeps the newest progress; the returned row shows routes and a requested cancel. Raises Fenced."""
+        ...
+
+    async def complete(self, job: Job, result: bytes, seq: int, *, chunks: int = 0) -> Job:
+        """COMPLETED with this JSON result. Returns the row with the outcome of this attempt. Raises Fenced,
+        ResultTooLarge (over 1 MiB)."""
+        ...
+
+    async def retry(self, job: Job, error: Failure, seq: int, due_ms: int) -> Job:
+        """RETRYING until `due_ms`; FAILED where no retries are left; CANCELLED where that was requested.
+
+        Raises Fenced.
+        """
+        ...
+
+    async def fail(self, job: Job, error: Failure, seq: int) -> Job:
+        """FAILED, a dead letter. Returns the row with the outcome of this attempt. Raises Fenced."""
+        ...
+
+    async def cancelled(self, job: Job, seq: int) -> Job:
+        """CANCELLED, after a requested cancel stopped the attempt. Raises Fenced."""
+        ...
+
+    async def release(self, job: Job) -> Job:
+        """Back to PENDING at its old place, at no cost of a retry; CANCELLED where requested. Raises Fenced."""
+        ...
+
+    async def lost(self, job: Job) -> Job:
+        """Back to PENDING, one retry less, because the owner of `job` is dead.
+
+        FAILED with WORKER_LOST where none is left, CANCELLED where requested. Raises Fenced if the attempt had
+        ended otherwise.
+        """
+        ...
+
+    # the client
+
+    async def cancel(self, tenant: str, user: str, client_id: str) -> Job:
+        """CANCELLED where it waited; else the row, with a requested cancel, or with the outcome it already has.
+
+        Raises NotFound for an unknown or foreign request.
+        """
+        ...
+
+    async def attach(self, job_id: str, tenant: str, user: str, connection: str) -> Job:
+        """Adds a connection to the routes of an unfinished job. The returned row is the newest, or the outcome.
+
+        Raises NotFound, RoutesFull.
+        """
+        ...
+
+    async def reroute(self, job: Job, routes: frozenset[str]) -> Job:
+        """Replaces the routes if they are still those of `job`, else returns the newest row as it is."""
+        ...
+
+    async def redrive(self, job_id: str) -> Job:
+        """Submits a dead letter as a new job and notes it on the old row; again: the same new job.
+
+        Raises NotFound where there is no dead letter of this id.
+        """
+        ...
+
+    # looking
+
+    async def ready(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+        """The first ready jobs of a shard, best first. A hint: it may be late by a moment."""
+        ...
+
+    async def due(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+        """Delayed jobs and retries whose time has come, the earliest first. A hint."""
+        ...
+
+    async def running(self, queue: str, session: str) -> Sequence[Job]:
+        """The rows that this worker session owns, as of now."""
+        ...
+
+    async def dead_letters(self, queue: str, limit: int) -> Sequence[Job]:
+        """FAILED jobs, of every shard, the earliest first."""
+        ...
+
+    async def backlog(self, queue: str) -> Backlog:
+        """How much waits, and since when."""
+        ...
+
+    async def list_by_user(self, tenant: str, user: str, limit: int) -> Sequence[Job]:
+        """The user's newest jobs first."""
+        ...
+
+    async def get_by_connection(self, connection: str, tenant: str, user: str) -> Sequence[Job]:
+        """The unfinished jobs of this user (of the newest 100) that this connection listens to."""
+        ...
+
+
+class Rows(Protocol):
+    """What an engine gives to `store.queue.JobQueue`, which makes the verbs above of it."""
+
+    async def insert(self, job: Job, now_ms: int) -> Job | None:
+        """Puts the row unless there is one that has not expired by `now_ms`. None: done; else: that row."""
+        ...
+
+    async def update_status(self, job_id: str, transition: Transition) -> Job:
+        """One atomic conditional write; returns the row after it. Raises Refused with the row before it."""
+        ...
+
+    async def read(self, job_ids: Collection[str]) -> Mapping[str, Job]:
+        """Strong reads; expired rows included, missing ones left out."""
+        ...
+
+    async def entries(
+        self, partition: str, *, limit: int, up_to: str | None = None, prefix: str | None = None
+    ) -> Sequence[tuple[str, Entry]]:
+        """(job id, entry) of one index partition, by sort key, of all below `up_to`, or beginning with `prefix`."""
+        ...
+
+    async def count(self, partition: str, *, limit: int, up_to: str | None = None) -> int:
+        """How many entries there are, counted up to `limit`."""
+        ...
+
+    async def newest(self, tenant: str, user: str, limit: int) -> Sequence[str]:
+        """Ids of the user's jobs, newest first."""
+        ...
+
+    async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:
+        """Stores immutable side items `name`#0 … of a job; the same name again has the same bytes."""
+        ...
+
+    async def get_aside(self, job_id: str, aside: Aside) -> Sequence[bytes] | None:
+        """All parts in order; None where any is missing."""
+        ...
+
+    def fits(self, job: Job) -> bool:
+        """Whether this row, with the bodies that it has inline, is small enough to be written often."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A client's place to receive."""
+
+    connection_id: str
+    node_id: str  # the node that holds its socket
+    tenant: str
+    user: str
+    connected_ms: int
+    last_ping_ms: int
+    reconnects: int = 0
+    source_ip: str = ""
+    user_agent: str = ""
+
+
+class ConnectionStore(Protocol):
+    """Who is connected, and to which node. A row lives at most a day after its last ping."""
+
+    async def save(self, connection: Connection) -> None:
+        """Puts the row, whatever was there."""
+        ...
+
+    async def get(self, connection_id: str) -> Connection | None:
+        """The row as of now (a strong read)."""
+        ...
+
+    async def get_many(self, connection_ids: Collection[str]) -> Mapping[str, Connection]:
+        """The rows that exist, by id; strong reads."""
+        ...
+
+    async def delete(self, connection_ids: Collection[str], node_id: str) -> None:
+        """Removes those of the rows that still belong to this node."""
+        ...
+
+    async def update_last_ping(self, connection_id: str, node_id: str, now_ms: int) -> None:
+        """Notes that the connection lives; nothing happens where the row is gone or on another node."""
+        ...
+
+    async def list_by_user(self, tenant: str, user: str) -> Sequence[Connection]:
+        """A user's connections; may be late by a moment."""
+        ...
+
+    async def list_by_tenant(self, tenant: str) -> Sequence[Connection]:
+        """A tenant's connections; may be late by a moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One process as it last said. `beat` counts up while it lives; `info` is its own account of itself."""
+
+    kind: str  # "app" or "worker"
+    node_id: str
+    beat: int
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NodeRegistry(Protocol):
+    """Which processes live. Nobody compares clocks: a reader watches `beat` change."""
+
+    async def beat(self, kind: str, node_id: str, info: Mapping[str, Any]) -> int:
+        """Adds 1 to the counter, replaces `info`; makes the row where there is none. Returns the counter."""
+        ...
+
+    async def list(self, kind: str) -> Sequence[NodeRow]:
+        """All rows of a kind, as of now (a strong read)."""
+        ...
+
+    async def remove(self, kind: str, node_id: str, *, beat: int | None = None) -> None:
+        """Removes the row; with `beat`, only if the counter still stands there."""
+        ...
+
+
+class Store(Protocol):
+    """An open store. Opened once per process, closed by its context manager."""
+
+    requests: RequestQueue
+    connections: ConnectionStore
+    nodes: NodeRegistry
+
+    async def check(self) -> None:
+        """Raises StoreUnavailable, in a sentence, where tables are missing or nobody answers."""
+        ...
+
+    async def create(self) -> None:
+        """Makes what is missing of tables and indexes; does nothing to what is there."""
+        ...
+
+
+OpenStore = AbstractAsyncContextManager[Store]
