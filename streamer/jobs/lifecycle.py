@@ -117,9 +117,7 @@ def _routable(guard: Guard, job: Job) -> bool:
 
 def applied(transition: Transition, job: Job) -> Job:
     """The row after the change; the guard was checked by the caller."""
-    changes: dict[str, Any] = {
-        name: value for name, value in transition.defaults.items() if getattr(job, name) is None
-    }
+    changes: dict[str, Any] = {name: value for name, value in transition.defaults.items() if getattr(job, name) is None}
     changes.update(transition.sets)
     changes.update({name: getattr(job, name) + step for name, step in transition.adds.items()})
     if not isinstance(transition.entry, _Keep):
@@ -311,5 +309,3 @@ def _ended(seq: int, now_ms: int, ttl_ms: int) -> dict[str, Any]:
 
 def _outcome(now_ms: int, ttl_ms: int) -> dict[str, Any]:
     return {"ended_ms": now_ms, "expires_ms": now_ms + ttl_ms}
-
-

@@ -26,9 +26,9 @@ class Close(IntEnum):
     TOO_MANY_CONNECTIONS = 4504
 
 
-_FINAL: Final = frozenset({1000, 1002, 1003, 1007, 1008, 1009})
+_FINAL: Final = frozenset({1000, 1002, 1003, 1007, 1008, 1009, *range(4500, 5000)})
 
 
 def may_reconnect(code: int) -> bool:
     """Whether a client should come back after this close code."""
-    return code not in _FINAL and not 4500 <= code <= 4999
+    return code not in _FINAL

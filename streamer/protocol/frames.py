@@ -40,9 +40,7 @@ class Place:
 
 def response(request_id: str, data: Any, now: float) -> bytes:
     """The answer of an inline action. `data` holds JSON values."""
-    return orjson.dumps(
-        {"type": "response", "request_id": request_id, "success": True, "data": data, "timestamp": now}
-    )
+    return orjson.dumps({"type": "response", "request_id": request_id, "success": True, "data": data, "timestamp": now})
 
 
 def refusal(error: StreamerError, request_id: str | None, now: float, *, final: bool = False) -> bytes:
