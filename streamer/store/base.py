@@ -4,7 +4,8 @@ Every verb may raise `StoreUnavailable`: the store did not answer in time, and a
 applied. Calling the same verb again with the same arguments is then always safe.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -313,3 +314,12 @@ class Store(Protocol):
 
 
 OpenStore = AbstractAsyncContextManager[Store]
+
+
+Observer = Callable[[str, float, BaseException | None], None]
+"""Told of every call to the engine: verb, seconds, and the error if there was one."""
+
+
+def now_ms() -> int:
+    """The wall clock in Unix milliseconds: for times that are stored, never for liveness."""
+    return time.time_ns() // 1_000_000
