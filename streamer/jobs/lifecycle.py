@@ -308,4 +308,5 @@ def _ended(seq: int, now_ms: int, ttl_ms: int) -> dict[str, Any]:
 
 
 def _outcome(now_ms: int, ttl_ms: int) -> dict[str, Any]:
-    return {"ended_ms": now_ms, "expires_ms": now_ms + ttl_ms}
+    whole_seconds = -(-(now_ms + ttl_ms) // 1000)  # DynamoDB's TTL attribute counts in seconds
+    return {"ended_ms": now_ms, "expires_ms": whole_seconds * 1000}
