@@ -43,6 +43,11 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[Status], Status | None]]] = {
 }
 
 
+SEQ_AFTER_LOSS: Final = 1_000_000_000
+"""What giving an attempt back adds to its last stored `seq`: frames that its worker had numbered but not stored
+stay below, so what is said about the job from then on sorts after them."""
+
+
 class _Keep:
     """The queue entry stays as it is."""
 
@@ -250,13 +255,14 @@ def cancelled(job: Job, error: Failure, seq: int, now_ms: int, ttl_ms: int) -> T
 def release(job: Job) -> Transition:
     """The worker is leaving: the job goes back to its old place, at no cost of a retry."""
     guard = _guard("release", attempt=job.attempt, owner=job.owner, cancel_requested=False)
-    return _transition("release", guard, {"owner": None}, entry=dispatch.ready(job))
+    return _transition("release", guard, {"owner": None}, adds={"seq": SEQ_AFTER_LOSS}, entry=dispatch.ready(job))
 
 
 def lost(job: Job) -> Transition:
     """The worker died: the job goes back to its old place and has one retry less."""
     guard = _guard("lost", attempt=job.attempt, owner=job.owner, cancel_requested=False, retries_left=True)
-    return _transition("lost", guard, {"owner": None}, adds={"retry_count": 1}, entry=dispatch.ready(job))
+    steps = {"retry_count": 1, "seq": SEQ_AFTER_LOSS}
+    return _transition("lost", guard, {"owner": None}, adds=steps, entry=dispatch.ready(job))
 
 
 # --- the client, and time -----------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ def lost(job: Job) -> Transition:
 def cancel_waiting(tenant: str, user: str, error: Failure, now_ms: int, ttl_ms: int) -> Transition:
     guard = _guard("cancel_waiting", principal=(tenant, user))
     sets = {"error": error, "due_ms": None, **_outcome(now_ms, ttl_ms)}
-    return _transition("cancel_waiting", guard, sets, entry=None)
+    return _transition("cancel_waiting", guard, sets, adds={"seq": 1}, entry=None)
 
 
 def request_cancel(tenant: str, user: str, now_ms: int) -> Transition:
@@ -278,7 +284,7 @@ def expire(job: Job, error: Failure, now_ms: int, ttl_ms: int) -> Transition:
     """Nobody started it in time."""
     guard = _guard("expire", attempt=job.attempt, expired_at_ms=now_ms)
     sets = {"error": error, "due_ms": None, **_outcome(now_ms, ttl_ms)}
-    return _transition("expire", guard, sets, entry=dispatch.dead(job, now_ms))
+    return _transition("expire", guard, sets, adds={"seq": 1}, entry=dispatch.dead(job, now_ms))
 
 
 def attach(tenant: str, user: str, connection: str) -> Transition:

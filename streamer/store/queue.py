@@ -9,7 +9,7 @@ from typing import Final
 from streamer.errors import DuplicateRequest, Fenced, NotFound, PayloadTooLarge, ResultTooLarge
 from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.dispatch import Candidate, Kind
-from streamer.jobs.lifecycle import Transition
+from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, Transition
 from streamer.jobs.model import ALIVE, Aside, Body, Failure, Job, Progress, Status, Submission
 from streamer.store.base import Backlog, Enqueued, Refused, RoutesFull, Rows
 
@@ -19,9 +19,6 @@ MAX_BODY_BYTES: Final = 1 << 20
 """Of a payload or a result, as JSON."""
 SIDE_ITEM_TTL_MS: Final = 30 * 86_400_000
 """Payloads outlive the longest queue time-out, and their dead letters."""
-SEQ_AFTER_LOSS: Final = 1_000_000_000
-"""What another process adds to the last stored `seq` when it speaks for a dead worker: frames that the dead one
-had numbered but not stored stay below."""
 _COUNT_LIMIT: Final = 1_000
 
 WORKER_LOST: Final = Failure("WORKER_LOST", "The worker that ran this request died, and no retries are left.")
