@@ -1,0 +1,1 @@
+"""The engine beyond one machine: DynamoDB, and what speaks its protocol."""

@@ -1,0 +1,116 @@
+"""The way to DynamoDB: the SDK's clients, made here and nowhere else, and the one function that awaits them."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, NoRegionError
+
+from streamer.errors import ConfigurationError
+from streamer.store.base import Observer
+from streamer.store.dynamodb import errors
+from streamer.store.dynamodb.requests import Request
+
+Answer = Mapping[str, Any]
+Send = Callable[[str, Request], Awaitable[Answer]]
+"""Sends one request: the operation by the SDK's name, such as "update_item", and its parameters."""
+OnCapacity = Callable[[str, Any], None]
+"""Told of what a call cost: verb, and `ConsumedCapacity` per table and index."""
+
+CALL_LIMIT_S: Final = 10.0
+"""Of one call with all its retries: three times (connect + read), and the SDK's back-off between them."""
+BEAT_LIMIT_S: Final = 2.0
+
+
+def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
+    """The SDK's defaults let one call take minutes: 10 attempts and 60 s for each (botocore, legacy retry mode)."""
+    return AioConfig(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=1,
+        read_timeout=read_timeout_s,
+        max_pool_connections=100,
+        parameter_validation=False,  # requests are built by `requests`, and tested there
+        tcp_keepalive=True,
+        connector_args={"keepalive_timeout": 60},
+    )
+
+
+CALLS: Final = _config(attempts=3, read_timeout_s=2)
+BEATS: Final = _config(attempts=1, read_timeout_s=1)
+
+
+class Client:
+    """Calls DynamoDB within `limit_s`, tells the observer, and raises our errors."""
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        observer: Observer | None = None,
+        on_capacity: OnCapacity | None = None,
+        limit_s: float = CALL_LIMIT_S,
+    ) -> None:
+        self._send = send
+        self._observer = observer
+        self._on_capacity = on_capacity  # None: the cost of calls is not asked for
+        self._limit_s = limit_s
+
+    async def call(self, verb: str, operation: str, request: Request) -> Answer:
+        """Raises ConditionFailed, InvalidRequest, Missing, Busy, StoreUnavailable."""
+        started = time.perf_counter()
+        try:
+            answer = await self._bounded(operation, request)
+        except errors.ConditionFailed:
+            self._observe(verb, started, None)  # a refusal is an answer
+            raise
+        except BaseException as error:
+            self._observe(verb, started, error)
+            raise
+        self._observe(verb, started, None)
+        if self._on_capacity is not None and "ConsumedCapacity" in answer:
+            self._on_capacity(verb, answer["ConsumedCapacity"])
+        return answer
+
+    async def _bounded(self, operation: str, request: Request) -> Answer:
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await self._send(operation, self._asking_for_cost(operation, request))
+        except errors.CAUGHT as error:
+            raise errors.translated(error) from error
+
+    def _asking_for_cost(self, operation: str, request: Request) -> Request:
+        if self._on_capacity is None or not operation.endswith(("_item", "query")):
+            return request
+        return {**request, "ReturnConsumedCapacity": "INDEXES"}
+
+    def _observe(self, verb: str, started: float, error: BaseException | None) -> None:
+        if self._observer is not None:
+            self._observer(verb, time.perf_counter() - started, error)
+
+
+@asynccontextmanager
+async def connected(config: AioConfig) -> AsyncIterator[Send]:
+    """A client of the SDK for as long as the process lives. Region, endpoint and credentials are the SDK's own
+    variables; AWS_REGION is read here, because botocore knows only AWS_DEFAULT_REGION.
+
+    Raises ConfigurationError in one sentence.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            session = aioboto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+            sdk = await stack.enter_async_context(session.client("dynamodb", config=config))
+        except NoRegionError as error:
+            raise ConfigurationError("DynamoDB needs a region: set AWS_REGION.") from error
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(f"The AWS SDK refuses its settings for DynamoDB: {error}") from error
+
+        async def send(operation: str, request: Request) -> Answer:
+            answer: Answer = await getattr(sdk, operation)(**request)
+            return answer
+
+        yield send
