@@ -1,0 +1,185 @@
+"""What a process is told from outside: environment variables `STREAMER_<FIELD>`, read once, by entry points.
+
+Below the entry points there are plain arguments. A value of the wrong form is refused field by field; what two
+fields must agree on is checked by `checked_for_node` and `checked_for_worker`, with one sentence each.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from streamer.errors import ConfigurationError
+
+PREFIX: Final = "STREAMER_"
+BEATS_BEFORE_DEAD: Final = 3
+"""A session may miss beats; it must have had the chance of so many before it may be taken for dead."""
+
+
+def _listed(value: Any) -> Any:
+    """`a, b` -> [a, b]; what is no string already is a collection."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaSeparated: Final = BeforeValidator(_listed)
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class Settings(BaseSettings):
+    """All settings, with the defaults of `streamer dev` on one machine. Frozen; secrets never show in `repr`.
+
+    Raises pydantic's ValidationError on a value of the wrong form; `read` is the same with a sentence.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # compose files pass VARIABLE= for what is not set
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # the input may be a secret
+    )
+
+    # listening; port 0: any free one
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    internal_host: str = "127.0.0.1"
+    internal_port: Port = 8081
+    worker_port: Port = 8082
+    advertise_host: str | None = None  # how other processes reach me; None: found out at start
+
+    # store
+    store: str = "sqlite:///.streamer/streamer.db"
+    table_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = "streamer_"
+    ttl_s: PositiveInt = 604_800  # how long an outcome is kept, counted from when it was written
+    queue_timeout_s: PositiveInt = 518_400  # a job that has not started by then fails with TIMEOUT
+
+    # who may call
+    auth_mode: Literal["jwt", "off"] = "jwt"
+    jwt_secret: SecretStr | None = None
+    jwt_public_key: str | None = None  # PEM; "\n" may be written as backslash and n
+    jwt_jwks_url: str | None = None
+    jwt_algorithms: Annotated[tuple[str, ...] | None, NoDecode, CommaSeparated] = None  # None: what fits the key
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant_claim: str = "tenant_id"
+    jwt_permissions_claim: str = "permissions"
+    jwt_leeway_s: NonNegativeFloat = 0.0
+    allowed_tenants: Annotated[frozenset[str] | None, NoDecode, CommaSeparated] = None  # None: all
+    allowed_origins: Annotated[frozenset[str] | None, NoDecode, CommaSeparated] = None  # None: the same origin
+    auth_query_token: bool = False
+
+    # inside the cluster; the second pair is accepted too, while the first is being replaced
+    cluster_key_id: str | None = None
+    cluster_secret: SecretStr | None = None
+    cluster_key_id_next: str | None = None
+    cluster_secret_next: SecretStr | None = None
+
+    # work
+    actions: Annotated[tuple[str, ...], NoDecode, CommaSeparated] = ()  # modules
+    async_threshold_s: NonNegativeFloat = 5.0  # an action that is estimated to take longer is queued
+    inline_timeout_s: PositiveFloat = 30.0
+    worker_slots: PositiveInt = 100
+    threads: PositiveInt = 32  # for handlers that are plain functions
+    max_retries: Annotated[int, Field(ge=0)] = 3
+    retry_base_s: NonNegativeFloat = 1.0
+    queues: Annotated[tuple[Name, ...], NoDecode, CommaSeparated, Field(min_length=1)] = ("default",)
+    wakeups: Annotated[frozenset[Literal["direct", "stream", "sweep"]], NoDecode, CommaSeparated] = frozenset(
+        {"direct", "sweep"}
+    )
+    sweep_s: PositiveFloat = 5.0
+    session_beat_s: PositiveFloat = 2.0
+    session_dead_s: PositiveFloat = 10.0
+    progress_live_ms: Annotated[int, Field(ge=0)] = 100
+    progress_persist_ms: Annotated[int, Field(ge=0)] = 2_000
+
+    # stopping
+    drain_s: NonNegativeFloat = 20.0
+    grace_s: NonNegativeFloat = 20.0
+
+    # limits, each per node; 0: none
+    max_message_bytes: PositiveInt = 131_072
+    max_in_flight: PositiveInt = 64  # requests of one connection
+    rate_limit: NonNegativeFloat = 100.0  # messages per second and connection
+    max_connections: PositiveInt = 10_000
+    max_connections_per_user: Annotated[int, Field(ge=0)] = 0
+    max_connections_per_tenant: Annotated[int, Field(ge=0)] = 0
+
+    console: bool = False
+    log_format: Literal["auto", "json", "human"] = "auto"  # auto: human on a terminal
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """From the environment, `given` first. Raises ConfigurationError, which names the variables."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise ConfigurationError(" ".join(_sentences(error))) from error
+
+    def checked_for_node(self) -> Self:
+        """These settings, fit for an app node. Raises ConfigurationError."""
+        _refuse(*_auth_faults(self), *_cluster_faults(self), *_work_faults(self))
+        return self
+
+    def checked_for_worker(self) -> Self:
+        """These settings, fit for a worker. Raises ConfigurationError."""
+        _refuse(*_cluster_faults(self), *_work_faults(self))
+        return self
+
+    def checked_for_auth(self) -> Self:
+        """These settings, by which tokens can be checked. Raises ConfigurationError."""
+        _refuse(*_auth_faults(self))
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`: localhost, 127.0.0.0/8, ::1 (in brackets or not)."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _auth_faults(settings: Settings) -> Iterable[str]:
+    if settings.jwt_jwks_url is not None:
+        yield f"{PREFIX}JWT_JWKS_URL is not supported yet: set {PREFIX}JWT_SECRET or {PREFIX}JWT_PUBLIC_KEY."
+    if settings.auth_mode == "off":
+        if not is_loopback(settings.host):
+            yield f"{PREFIX}AUTH_MODE=off is for this machine only: set {PREFIX}HOST to 127.0.0.1, not {settings.host}."
+    elif settings.jwt_secret is None and settings.jwt_public_key is None:
+        yield f"Set {PREFIX}JWT_SECRET or {PREFIX}JWT_PUBLIC_KEY, by which tokens are checked."
+    elif settings.jwt_secret is not None and settings.jwt_public_key is not None:
+        yield f"Set one of {PREFIX}JWT_SECRET and {PREFIX}JWT_PUBLIC_KEY, not both."
+
+
+def _cluster_faults(settings: Settings) -> Iterable[str]:
+    if settings.cluster_key_id is None or settings.cluster_secret is None:
+        yield f"Set {PREFIX}CLUSTER_KEY_ID and {PREFIX}CLUSTER_SECRET, the same for every node and worker."
+    if (settings.cluster_key_id_next is None) != (settings.cluster_secret_next is None):
+        yield f"Set both of {PREFIX}CLUSTER_KEY_ID_NEXT and {PREFIX}CLUSTER_SECRET_NEXT, or none."
+
+
+def _work_faults(settings: Settings) -> Iterable[str]:
+    if "stream" in settings.wakeups:
+        yield f"{PREFIX}WAKEUPS=stream is not supported yet: use direct and sweep."
+    if "sweep" not in settings.wakeups:
+        yield f"{PREFIX}WAKEUPS must name sweep: nothing else finds a job whose hint was lost."
+    if settings.session_dead_s < BEATS_BEFORE_DEAD * settings.session_beat_s:
+        yield (
+            f"{PREFIX}SESSION_DEAD_S must be at least {BEATS_BEFORE_DEAD} times {PREFIX}SESSION_BEAT_S, "
+            "or living workers are taken for dead."
+        )
+
+
+def _refuse(*faults: str) -> None:
+    if faults:
+        raise ConfigurationError(" ".join(faults))
+
+
+def _sentences(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        yield f"{PREFIX}{where.upper()}: {fault['msg']}."

@@ -1,0 +1,133 @@
+"""Everything that is counted, in one table; a `Metrics` is that table over a registry of its own.
+
+A label value comes from a closed set, or is the name of a registered action: what a client makes up is never one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+Buckets = tuple[float, ...]
+
+QUICK: Final[Buckets] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""For what a client or another process waits for."""
+LONG: Final[Buckets] = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""For what runs in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table. `name` is the attribute of `Metrics`, and in Prometheus `streamer_<name>` with the
+    suffix of its kind."""
+
+    kind: type[Counter] | type[Gauge] | type[Histogram]
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: Buckets | None = None  # of a histogram
+
+    def build(self, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+        options: Mapping[str, Any] = {} if self.buckets is None else {"buckets": self.buckets}
+        return self.kind(f"streamer_{self.name}", self.help, self.labels, registry=registry, **options)
+
+
+METRICS: Final = (
+    # sockets and messages
+    Metric(Gauge, "connections", "Open connections on this node."),
+    Metric(Counter, "handshakes", "Handshakes: accepted, unauthorized, forbidden, full or draining.", ("result",)),
+    Metric(
+        Counter,
+        "messages",
+        "Requests of clients by answer: response, error, acknowledgment or refused.",
+        ("action", "outcome"),
+    ),
+    Metric(Counter, "control_frames", "Frames of clients that are no requests.", ("type",)),
+    Metric(Histogram, "inline_seconds", "From a request to its inline answer.", ("action",), QUICK),
+    Metric(Counter, "slow_readers", "Connections closed because their client read too slowly."),
+    # submitting
+    Metric(Counter, "submits", "Requests to be queued: created, joined, refused or failed.", ("action", "result")),
+    Metric(Histogram, "submit_seconds", "From a request to its stored acknowledgment.", (), QUICK),
+    # the queue
+    Metric(Gauge, "queue_depth", "Jobs that could start now, exact up to 1,000 per shard.", ("queue",)),
+    Metric(Gauge, "oldest_ready_age_seconds", "Age of the oldest job that could start now.", ("queue",)),
+    # attempts
+    Metric(Gauge, "running", "Attempts running in this worker."),
+    Metric(
+        Counter,
+        "attempts",
+        "Ended attempts: complete, retry, fail, cancelled, released, lost or fenced.",
+        ("action", "outcome"),
+    ),
+    Metric(Histogram, "attempt_seconds", "Run time of attempts.", ("action",), LONG),
+    Metric(
+        Histogram,
+        "start_delay_seconds",
+        "From when a job could start to its start, by what woke the worker: direct, sweep or slot.",
+        ("wakeup",),
+        LONG,
+    ),
+    Metric(Counter, "sessions_dead", "Worker sessions found dead."),
+    Metric(Counter, "jobs_given_back", "Jobs given back to the queue: lost or released.", ("reason",)),
+    Metric(Counter, "hints", "Hints to workers: taken, refused or failed.", ("result",)),
+    # frames from workers to clients
+    Metric(Histogram, "delivery_lag_seconds", "From encoding a frame in a worker to the socket's outbox.", (), QUICK),
+    Metric(Counter, "frames", "Frames about jobs that were sent on: progress, retrying or outcome.", ("kind",)),
+    Metric(Counter, "frames_dropped", "Frames about jobs dropped: stale, gone, full or foreign.", ("reason",)),
+    Metric(Gauge, "lane_backlog", "Frames waiting in lanes to nodes."),
+    Metric(Counter, "lane_posts", "Posts of lanes to nodes: ok, gone or failed.", ("result",)),
+    # store and process
+    Metric(Histogram, "store_seconds", "Calls to the store.", ("verb",), QUICK),
+    Metric(Counter, "store_errors", "Calls to the store that failed.", ("verb",)),
+    Metric(Histogram, "loop_lag_seconds", "How late the event loop woke a timer.", (), QUICK),
+)
+
+
+class Metrics:
+    """One attribute per row of `METRICS`. Callers keep label children: looking one up costs more than counting."""
+
+    connections: Gauge
+    handshakes: Counter
+    messages: Counter
+    control_frames: Counter
+    inline_seconds: Histogram
+    slow_readers: Counter
+    submits: Counter
+    submit_seconds: Histogram
+    queue_depth: Gauge
+    oldest_ready_age_seconds: Gauge
+    running: Gauge
+    attempts: Counter
+    attempt_seconds: Histogram
+    start_delay_seconds: Histogram
+    sessions_dead: Counter
+    jobs_given_back: Counter
+    hints: Counter
+    delivery_lag_seconds: Histogram
+    frames: Counter
+    frames_dropped: Counter
+    lane_backlog: Gauge
+    lane_posts: Counter
+    store_seconds: Histogram
+    store_errors: Counter
+    loop_lag_seconds: Histogram
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations; drops a series per counter
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, CPU, file descriptors
+        for metric in METRICS:
+            setattr(self, metric.name, metric.build(self.registry))
+
+    def exposition(self) -> bytes:
+        """All of it as Prometheus text, version 0.0.4."""
+        return generate_latest(self.registry)

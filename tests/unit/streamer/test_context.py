@@ -1,0 +1,97 @@
+"""Context: what a handler tells about how far it is."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from streamer.context import Context, Reporter
+from streamer.jobs.model import Progress
+
+
+class Heard(Reporter):
+    def __init__(self) -> None:
+        self.all: list[Progress] = []
+
+    def progress(self, progress: Progress) -> None:
+        self.all.append(progress)
+
+
+def context(heard: Heard | None = None) -> Context:
+    return Context("r1", "u", "t", "report", reporter=heard)
+
+
+def test_what_a_handler_sees() -> None:
+    ctx = Context("r1", "u", "t", "report", attempt=2, metadata={"a": 1}, deadline=9.5, state="pool")
+    seen = (ctx.request_id, ctx.user, ctx.tenant, ctx.action, ctx.attempt, ctx.metadata, ctx.deadline, ctx.state)
+    assert seen == ("r1", "u", "t", "report", 2, {"a": 1}, 9.5, "pool")
+    assert not ctx.cancelled
+
+
+async def test_progress_is_recorded_at_once_awaited_or_not() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    not_awaited = ctx.progress(10, "Reading", rows=3)
+    assert heard.all == [Progress(10.0, "Reading", {"rows": 3})]
+    await not_awaited
+    await ctx.progress(20)
+    assert heard.all[1:] == [Progress(20.0)]
+
+
+async def test_progress_from_a_thread() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    await asyncio.to_thread(ctx.progress, 10)
+    assert heard.all == [Progress(10.0)]
+
+
+def test_percentages_stay_in_range_and_never_fall() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    for value in (-5, 30, 20, True, 31.5, float("inf"), 50):
+        ctx.progress(value)
+    assert [progress.percentage for progress in heard.all] == [0.0, 30.0, 30.0, 30.0, 31.5, 100.0, 100.0]
+
+
+def test_nothing_is_reported_inline_yet_everything_is_checked() -> None:
+    ctx = context()
+    ctx.progress(10, "Reading")
+    with pytest.raises(ValueError, match="NaN"):
+        ctx.progress(float("nan"))
+
+
+@pytest.mark.parametrize("metadata", [{"a": "x" * 4_096}, {"a": object()}, {"a": 1 << 80}])
+def test_metadata_that_is_refused(metadata: dict[str, object]) -> None:
+    heard = Heard()
+    with pytest.raises(ValueError, match="metadata"):
+        context(heard).progress(1, "", **metadata)
+    assert heard.all == []
+
+
+def test_metadata_is_a_snapshot() -> None:
+    heard = Heard()
+    rows = [1]
+    context(heard).progress(1, "", rows=rows)
+    rows.append(2)
+    assert heard.all[0].metadata == {"rows": [1]}
+
+
+def test_messages_are_cut_and_must_be_text() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    ctx.progress(1, "x" * 2_000)
+    assert len(heard.all[0].message) == 1_000
+    with pytest.raises(ValueError, match="surrogates"):
+        ctx.progress(1, "\ud800")
+
+
+def test_log_lines_say_which_run_they_are_about() -> None:
+    with capture_logs() as lines:
+        Context("r1", "u", "t", "report", connection_id="c1").log.info("page_read", page=7)
+        ctx = Context("r1", "u", "t", "report", attempt=2, job_id="j1")
+        ctx.log.info("one")
+        ctx.log.info("two")
+    common = {"request_id": "r1", "action": "report", "log_level": "info"}
+    assert lines[0] == {**common, "attempt": 1, "connection_id": "c1", "event": "page_read", "page": 7}
+    assert lines[1] == {**common, "attempt": 2, "job_id": "j1", "event": "one"}
+    assert ctx.log is ctx.log
