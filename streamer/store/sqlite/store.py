@@ -1,0 +1,76 @@
+"""The embedded store: the three contracts over one file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from streamer.errors import StoreUnavailable
+from streamer.store.base import ConnectionStore, NodeRegistry, Observer, RequestQueue, now_ms
+from streamer.store.queue import JobQueue, Retention
+from streamer.store.sqlite import file, schema
+from streamer.store.sqlite.connections import SqliteConnections
+from streamer.store.sqlite.engine import Engine
+from streamer.store.sqlite.nodes import SqliteNodes
+from streamer.store.sqlite.purge import PAUSE_S, Purge
+from streamer.store.sqlite.requests import SqliteRows
+
+BUSY_TIMEOUT_S: Final = 5.0
+
+
+class SqliteStore:
+    """`store.base.Store` on the file `path`. Made on a running loop, which it belongs to until `close`.
+
+    Opening touches nothing: `create` makes the file or migrates it, and until then every verb raises
+    StoreUnavailable. A file of a newer Streamer is refused with ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: Retention = Retention(),  # noqa: B008  # immutable
+        clock: Callable[[], int] = now_ms,
+        observer: Observer | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        purge_pause_s: float = PAUSE_S,
+    ) -> None:
+        self._path = path.absolute()
+        self._busy_timeout_s = busy_timeout_s
+        purge = Purge(clock, purge_pause_s)
+        self._engine = Engine(self._path, busy_timeout_s=busy_timeout_s, purge=purge, observer=observer)
+        self.rows = SqliteRows(self._engine)
+        self.requests: RequestQueue = JobQueue(self.rows, clock=clock, retention=retention)
+        self.connections: ConnectionStore = SqliteConnections(self._engine, clock)
+        self.nodes: NodeRegistry = SqliteNodes(self._engine)
+
+    async def check(self) -> None:
+        try:
+            complete = await self._engine.read("check", schema.is_complete)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"The store file {self._path} does not answer: {error.__cause__}.") from error
+        if not complete:
+            raise StoreUnavailable(f"The store file {self._path} lacks tables; `streamer tables create` makes them.")
+
+    async def create(self) -> None:
+        try:
+            await self._engine.observed("create", asyncio.to_thread(file.create, self._path, self._busy_timeout_s))
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"The store file {self._path} cannot be made: {error}.") from error
+
+    async def close(self) -> None:
+        """Waits until every call is answered; ends the threads and closes the file."""
+        await self._engine.close()
+
+
+@asynccontextmanager
+async def open_sqlite(
+    path: Path, *, retention: Retention, clock: Callable[[], int], observer: Observer | None
+) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path, retention=retention, clock=clock, observer=observer)
+    try:
+        yield store
+    finally:
+        await store.close()
