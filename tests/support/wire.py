@@ -1,0 +1,114 @@
+"""A client that says and notes everything as it is on the wire, for tests that end in the invariant checker."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from streamer.auth import issue_token
+from streamer.protocol.codes import VERSION_1
+from tests.support.invariants import Ledger
+from tests.support.until import until
+
+SECRET = "a secret for tests, of more than 32 bytes"
+OUTCOMES = ("complete", "response", "error")
+
+
+def token(user: str = "ann", tenant: str = "acme", *permissions: str, expires_in_s: int = 3600) -> str:
+    return issue_token(SECRET, user=user, tenant=tenant, permissions=permissions, expires_in_s=expires_in_s)
+
+
+class WireClient:
+    """One connection. Everything sent and received is in `ledger` under `name`, and received frames in `frames`."""
+
+    def __init__(
+        self, url: str, ledger: Ledger, name: str, *, user: str = "ann", tenant: str = "acme", plain: bool = False
+    ) -> None:
+        self.name = name
+        self.frames: list[dict[str, Any]] = []
+        self.close_code: int | None = None  # None while it is open
+        self._url = f"{url.replace('http', 'ws', 1)}/ws"
+        self._ledger = ledger
+        self._headers = {"Authorization": f"Bearer {token(user, tenant)}"}
+        self._subprotocols = None if plain else [VERSION_1]
+        self._socket: ClientConnection | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._socket = await connect(
+            self._url,
+            additional_headers=self._headers,
+            subprotocols=self._subprotocols,  # type: ignore[arg-type]  # Subprotocol is a NewType of str
+            max_size=8 << 20,
+            proxy=None,
+            open_timeout=30,
+            ping_interval=None,
+        )
+        self._reading = asyncio.create_task(self._read(self._socket), name=f"wire {self.name}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._socket is not None
+        assert self._reading is not None
+        await self._socket.close()
+        await self._reading
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for text in socket:
+                frame = json.loads(text)
+                self.frames.append(frame)
+                self._ledger.received(self.name, frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.close_code = socket.close_code
+
+    async def send(self, frame: Mapping[str, Any]) -> None:
+        assert self._socket is not None
+        self._ledger.sent(self.name, frame)
+        await self._socket.send(json.dumps(frame))
+
+    async def request(self, action: str, payload: Any, request_id: str, **fields: Any) -> None:
+        await self.send({"action": action, "payload": payload, "id": request_id, **fields})
+
+    async def insist(self, action: str, payload: Any, request_id: str) -> dict[str, Any]:
+        """Submits, again and again while the refusal says that this may help. The acknowledgment, or the refusal."""
+        refused = 0
+        while True:
+            await self.request(action, payload, request_id)
+            answers = await until(
+                functools.partial(self._answers, request_id, refused), timeout_s=60, what=f"an answer to {request_id}"
+            )
+            answer = answers[0]
+            if answer["type"] != "error" or not answer["error"]["retry"]["retryable"]:
+                return answer
+            refused += 1
+
+    def _answers(self, request_id: str, refused: int) -> list[dict[str, Any]]:
+        refusals = [frame for frame in self.seen("error", request_id=request_id) if not frame["final"]]
+        return [*self.seen("acknowledgment", request_id=request_id), *refusals[refused:]]
+
+    def seen(self, *types: str, request_id: str | None = None) -> list[dict[str, Any]]:
+        """The frames so far, of these types, about this request."""
+        return [
+            frame
+            for frame in self.frames
+            if (not types or frame["type"] in types) and request_id in (None, frame.get("request_id"))
+        ]
+
+    async def expect(self, *types: str, request_id: str | None = None, timeout_s: float = 40.0) -> dict[str, Any]:
+        """The first frame of these types about this request, as soon as it has come."""
+        what = f"{types} of {request_id} on {self.name}"
+        return (await until(lambda: self.seen(*types, request_id=request_id), timeout_s=timeout_s, what=what))[0]
+
+    async def outcome(self, request_id: str, *, timeout_s: float = 40.0) -> dict[str, Any]:
+        """The frame that ends the request: its answer, its outcome, or its refusal."""
+        return await self.expect(*OUTCOMES, request_id=request_id, timeout_s=timeout_s)
