@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], *, timeout_s: float = 20.0, what: str = "") -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T | None]], *, timeout_s: float = ..., what: str = ...) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], *, timeout_s: float = ..., what: str = ...) -> T: ...
+async def until(condition: Callable[[], Any], *, timeout_s: float = 20.0, what: str = "") -> Any:
     """The first truthy value of `condition`, asked again every 10 ms. AssertionError when the time is over."""
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s
     while True:
         value = condition()
-        result: T = await value if isawaitable(value) else value
+        result = await value if isawaitable(value) else value
         if result:
             return result
         if loop.time() > end:

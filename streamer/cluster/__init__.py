@@ -1,0 +1,1 @@
+"""How processes find, watch, trust and call each other."""

@@ -1,0 +1,71 @@
+"""Calls from process to process: a signed POST over a kept connection."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from streamer.cluster import sigv4
+from streamer.cluster.sigv4 import Call, Key
+
+CONNECT_S: Final = 0.3
+TOTAL_S: Final = 1.0
+_KEEP_ALIVE_S: Final = 4.0  # below uvicorn's 5 s, so that it is we who close an idle connection
+
+
+class Unreachable(Exception):
+    """Nobody answered in time, or the answer was no success; the call may have had its effect."""
+
+
+class Gone(Exception):
+    """Whoever answered does not know what the call is about (410)."""
+
+
+class Caller:
+    """Signs and sends. Opened once per process by `async with`; connect time-out 0.3 s, total 1 s."""
+
+    def __init__(
+        self,
+        key: Key,
+        *,
+        connect_s: float = CONNECT_S,
+        total_s: float = TOTAL_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._key = key
+        self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
+        self._clock = clock
+        self._http: aiohttp.ClientSession | None = None  # None until opened and after the end
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S)
+        jar = aiohttp.DummyCookieJar()
+        self._http = aiohttp.ClientSession(connector=connector, timeout=self._timeout, cookie_jar=jar)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    async def post(self, endpoint: str, path: str, body: bytes) -> bytes:
+        """The body of a 200 answer. Raises Unreachable, Gone."""
+        if self._http is None:
+            raise Unreachable("this process is not calling (any more)")
+        headers = {"host": urlsplit(endpoint).netloc, "content-type": "application/json"}
+        headers |= sigv4.sign(self._key, Call(method="POST", path=path, headers=headers, body=body), self._clock())
+        try:
+            async with self._http.post(endpoint + path, data=body, headers=headers) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{endpoint}: {error or type(error).__name__}") from error
+        if answer.status == 410:  # noqa: PLR2004  # Gone, RFC 9110 section 15.5.11
+            raise Gone(endpoint)
+        if answer.status != 200:  # noqa: PLR2004  # OK
+            raise Unreachable(f"{endpoint}: {answer.status}")
+        return content

@@ -1,0 +1,59 @@
+"""A store that can be away, or lose the answers of some verbs after they were applied."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from streamer.errors import StoreUnavailable
+from streamer.store.base import Store
+
+
+class Cut:
+    """Stands before a store. `away`: nothing is reached. `lost`: so many answers per verb are lost.
+
+    `calls` are the verbs that were tried.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.inner = store
+        self.is_away = False
+        self.lost: dict[str, int] = {}
+        self.calls: list[str] = []
+        self.requests = _Front(self, store.requests)
+        self.nodes = _Front(self, store.nodes)
+        self.connections = _Front(self, store.connections)
+
+    @property
+    def store(self) -> Store:
+        return cast("Store", self)
+
+    async def check(self) -> None:
+        self.refuse("check")
+        await self.inner.check()
+
+    async def create(self) -> None:
+        await self.inner.create()
+
+    def refuse(self, verb: str) -> None:
+        self.calls.append(verb)
+        if self.is_away:
+            raise StoreUnavailable("cut")
+
+    def lose(self, verb: str) -> None:
+        if self.lost.get(verb):
+            self.lost[verb] -= 1
+            raise StoreUnavailable("the answer was lost")
+
+
+class _Front:
+    def __init__(self, cut: Cut, contract: Any) -> None:
+        self._cut = cut
+        self._contract = contract
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        async def call(*arguments: Any, **named: Any) -> Any:
+            self._cut.refuse(verb)
+            answer = await getattr(self._contract, verb)(*arguments, **named)
+            self._cut.lose(verb)
+            return answer
+
+        return call

@@ -1,0 +1,226 @@
+"""Which jobs get the free slots."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streamer.errors import StoreUnavailable
+from streamer.jobs.dispatch import Candidate
+from streamer.jobs.model import Job
+from streamer.store.base import Backlog, now_ms
+from streamer.telemetry.metrics import Metrics
+from tests.support import jobs
+from tests.support.until import until
+from workers import wakeups as wakeups_module
+from workers.heads import Heads, Lead
+from workers.slots import Slots
+from workers.wakeups import Wakeups
+
+
+class World:
+    """An index with jobs in shards, and slots that run them until they are let go."""
+
+    def __init__(self, slots: int) -> None:
+        self.index: dict[int, list[Candidate]] = {}
+        self.timers: dict[int, list[Candidate]] = {}
+        self.reads = 0
+        self.is_away = False
+        self.is_open = True
+        self.claimed: list[Lead] = []
+        self.refused: set[str] = set()
+        self.done: dict[str, asyncio.Event] = {}
+        self.metrics = Metrics()
+        self.slots = Slots(slots, self.metrics)
+        requests: Any = self
+        self.wakeups = Wakeups(
+            heads=Heads(requests, ["q"], self.metrics),
+            slots=self.slots,
+            claim=self.claim,
+            run=self.run,
+            is_open=lambda: self.is_open,
+            live_workers=lambda: 0,
+            queues=["q"],
+            actions=["report"],
+            takes_hints=True,
+            sweep_s=60.0,
+        )
+
+    def put(self, shard: int, name: str, rank: int, *, action: str = "report", timer: bool = False) -> None:
+        where = self.timers if timer else self.index
+        found = Candidate(name, "q", action, "acme", rank, created_ms=rank, sort="")
+        where.setdefault(shard, []).append(found)
+
+    async def ready(self, _queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+        self.reads += 1
+        if self.is_away:
+            raise StoreUnavailable
+        return self.index.get(shard, [])[:limit]
+
+    async def due(self, _queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+        return self.timers.get(shard, [])[:limit]
+
+    async def backlog(self, _queue: str) -> Backlog:
+        return Backlog(1234, 1)
+
+    async def claim(self, lead: Lead) -> Job | None:
+        self.claimed.append(lead)
+        if lead.job_id in self.refused:
+            return None
+        self.done[lead.job_id] = asyncio.Event()
+        return replace(jobs.row(), job_id=lead.job_id)
+
+    async def run(self, row: Job) -> None:
+        await self.done[row.job_id].wait()
+
+    def names(self) -> list[str]:
+        return [lead.job_id for lead in self.claimed]
+
+    async def end(self, name: str) -> None:
+        await until(lambda: name in self.done)
+        for shard in self.index.values():
+            shard[:] = [found for found in shard if found.job_id != name]
+        self.done[name].set()
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World(slots=2)
+    yield world
+    await world.wakeups.close()
+    await world.slots.close()
+
+
+async def test_a_sweep_takes_the_best_of_all_shards(world: World) -> None:
+    world.put(0, "c", 30)
+    world.put(3, "a", 10)
+    world.put(5, "b", 20, timer=True)
+    await world.wakeups.sweep()
+    await until(lambda: len(world.claimed) == 2)
+    assert world.names() == ["a", "b"]
+    assert [lead.due_ms for lead in world.claimed] == [None, 20]
+    assert world.metrics.registry.get_sample_value("streamer_queue_depth", {"queue": "q"}) == 3
+
+
+async def test_a_sweep_that_cannot_see_the_end_asks_how_much_waits(world: World) -> None:
+    for number in range(50):
+        world.put(0, f"j{number:02}", number)
+    await world.wakeups.sweep()
+    assert world.metrics.registry.get_sample_value("streamer_queue_depth", {"queue": "q"}) == 1234
+
+
+async def test_an_empty_queue_has_no_age(world: World) -> None:
+    await world.wakeups.sweep()
+    assert world.metrics.registry.get_sample_value("streamer_oldest_ready_age_seconds", {"queue": "q"}) == 0
+
+
+async def test_actions_of_others_are_skipped(world: World) -> None:
+    world.put(0, "x", 1, action="theirs")
+    world.put(0, "a", 2)
+    await world.wakeups.sweep()
+    await until(lambda: world.claimed)
+    assert world.names() == ["a"]
+    assert world.wakeups.hinted([("y", "q", "theirs"), ("z", "other", "report")]) == []
+
+
+async def test_under_load_a_freed_slot_is_filled_at_once(world: World) -> None:
+    for number, shard in enumerate((0, 1, 2, 3, 4)):
+        world.put(shard, f"j{number}", number)
+    await world.wakeups.sweep()
+    for number in range(5):
+        await world.end(f"j{number}")
+    await until(lambda: len(world.claimed) == 5 and world.slots.free == 2)
+    assert {lead.wakeup for lead in world.claimed} == {"sweep", "slot"}
+
+
+async def test_without_load_a_freed_slot_reads_nothing(world: World) -> None:
+    world.put(0, "a", 1)
+    await world.wakeups.sweep()
+    reads = world.reads
+    await world.end("a")
+    await until(lambda: world.slots.free == 2)
+    assert world.reads == reads
+
+
+async def test_a_job_that_was_not_to_be_had_is_left_alone_for_a_while(world: World) -> None:
+    world.refused.add("a")
+    world.put(0, "a", 1)
+    await world.wakeups.sweep()
+    await until(lambda: world.slots.free == 2 and world.claimed)
+    await world.wakeups.sweep()
+    assert world.names() == ["a"]
+    world.refused.clear()
+    assert world.wakeups.hinted([("a", "q", "report")]) == ["a"]
+    await until(lambda: world.names() == ["a", "a"])
+
+
+async def test_what_is_left_alone_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeups_module, "MAX_REMEMBERED", 1)
+    for name in ("a", "b", "c"):
+        world.refused.add(name)
+        world.wakeups.hinted([(name, "q", "report")])
+        await until(lambda: world.slots.free == 2)
+    assert set(world.wakeups._refused) == {"a", "b", "c"}  # none is over yet: it grows until they are
+
+
+async def test_hints_get_slots_while_there_are_some(world: World) -> None:
+    hints = [(name, "q", "report") for name in ("a", "b", "c")]
+    assert world.wakeups.hinted(hints) == ["a", "b"]
+    assert world.wakeups.hinted(hints) == ["a", "b"]
+    await until(lambda: len(world.claimed) == 2)
+    world.put(0, "c", 1)
+    await world.end("a")
+    await until(lambda: world.names() == ["a", "b", "c"])
+
+
+async def test_a_closed_worker_takes_nothing(world: World) -> None:
+    world.is_open = False
+    world.put(0, "a", 1)
+    await world.wakeups.sweep()
+    assert world.wakeups.hinted([("a", "q", "report")]) == []
+    assert world.claimed == []
+
+
+async def test_a_retry_that_we_wrote_is_started_by_our_own_timer(world: World) -> None:
+    row = replace(jobs.row(), job_id="a", queue="q", due_ms=now_ms() + 20)
+    world.wakeups.due_later(row)
+    await until(lambda: world.names() == ["a"])
+    assert world.claimed[0].due_ms == row.due_ms
+
+
+async def test_timers_are_bounded_and_end_with_the_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeups_module, "MAX_REMEMBERED", 1)
+    world.wakeups.due_later(replace(jobs.row(), job_id="never"))
+    for name in ("a", "b"):
+        world.wakeups.due_later(replace(jobs.row(), job_id=name, queue="q", due_ms=now_ms() + 3_600_000))
+    assert list(world.wakeups._timers) == ["a"]
+    await world.wakeups.close()
+    assert world.wakeups._timers == {}
+
+
+async def test_what_we_gave_back_is_taken_at_once(world: World) -> None:
+    world.wakeups.ready_now(replace(jobs.row(), job_id="a", queue="q"))
+    await until(lambda: world.names() == ["a"])
+
+
+async def test_a_store_that_is_away_ends_neither_sweep_nor_filling(world: World) -> None:
+    world.wakeups.hinted([("a", "q", "report"), ("b", "q", "report")])
+    world.is_away = True
+    await world.wakeups.sweep()
+    await world.end("a")
+    await until(lambda: world.slots.free == 1)
+    await until(lambda: world.wakeups._filling is not None and world.wakeups._filling.done())
+    world.is_away = False
+    world.put(0, "c", 1)
+    await world.wakeups.sweep()
+    await until(lambda: "c" in world.names())
+
+
+async def test_sweeps_go_on(world: World) -> None:
+    world.wakeups._sweep_s = 0.001
+    sweeping = asyncio.create_task(world.wakeups.sweep_for_ever())
+    await until(lambda: world.reads > 16)
+    sweeping.cancel()
+    await asyncio.wait([sweeping])

@@ -1,0 +1,85 @@
+"""`python -m workers`: one worker process, until SIGTERM or SIGINT. A second signal ends it at once."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from streamer.actions import load_registry
+from streamer.errors import ConfigurationError
+from streamer.registry import Registry
+from streamer.settings import Settings
+from streamer.store.base import Observer
+from streamer.store.open import open_store
+from streamer.store.queue import Retention
+from streamer.telemetry import log as logs
+from streamer.telemetry.metrics import Metrics
+from workers.worker import Worker
+
+log = structlog.get_logger()
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+CANNOT_START: Final = 2
+
+
+def main() -> int:
+    """The exit code: 0 after a graceful stop, 2 where it cannot start."""
+    try:
+        settings = Settings.read().checked_for_worker()
+        logs.configure(settings.log_format, settings.log_level)
+        registry = load_registry(settings.actions, threads=settings.threads)
+        asyncio.run(serve(settings, registry))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_START
+    return 0
+
+
+async def serve(settings: Settings, registry: Registry) -> None:
+    """Runs a worker until a signal asks it to stop."""
+    metrics = Metrics()
+    retention = Retention(outcome_ms=settings.ttl_s * 1000)
+    opened = open_store(
+        settings.store, table_prefix=settings.table_prefix, retention=retention, observer=observer(metrics)
+    )
+    async with opened as store:
+        worker = Worker(settings, registry, store, metrics)
+        on_signal(worker.stop)
+        await worker.run()
+
+
+def on_signal(stop: Callable[[], None]) -> None:
+    """The first signal calls `stop`; from then on signals have their default effect, which is to end the process."""
+    loop = asyncio.get_running_loop()
+
+    def stop_once(received: signal.Signals) -> None:
+        log.info("signal_received", signal=received.name)
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for each in SIGNALS:
+        loop.add_signal_handler(each, stop_once, each)
+
+
+def observer(metrics: Metrics) -> Observer:
+    """Counts every call to the store."""
+
+    def observe(verb: str, seconds: float, error: BaseException | None) -> None:
+        metrics.store_seconds.labels(verb).observe(seconds)
+        if error is not None:
+            metrics.store_errors.labels(verb).inc()
+
+    return observe
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a handler's thread that does not end would hold the interpreter for ever

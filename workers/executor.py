@@ -1,0 +1,218 @@
+"""One attempt as a pipeline: load, resolve, run, classify, record, report.
+
+Only the record is written again when the store is away; the user's code never runs twice in one attempt.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from streamer.context import Context
+from streamer.definitions import Action
+from streamer.errors import Fenced, InvalidAction, InvalidPayload, NotFound, ResultTooLarge
+from streamer.jobs import ids, retry
+from streamer.jobs.model import Failure, Job, Status
+from streamer.registry import Registry
+from streamer.store.base import RequestQueue, now_ms
+from streamer.telemetry.metrics import Metrics
+from streamer.threads import NoThreadFree
+from workers import verdict
+from workers.attempt import Attempt, Ending, Stop
+from workers.back_off import persistently
+from workers.progress import ProgressReporter
+from workers.reports import LEFT, Reports
+from workers.verdict import Again, Completed, Failed, Stopped, Verdict
+
+log = structlog.get_logger()
+
+THREAD_WAIT_S: Final = 0.25
+OUTCOMES: Final = {
+    Status.COMPLETED: "complete",
+    Status.FAILED: "fail",
+    Status.CANCELLED: "cancelled",
+    Status.RETRYING: "retry",
+    Status.PENDING: "released",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is to be run."""
+
+    action: Action
+    request: Any
+
+
+class Executor:
+    """Runs attempts. `on_retry` is told of rows that wait for their next attempt."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        requests: RequestQueue,
+        reports: Reports,
+        reporter: Callable[[Attempt], ProgressReporter],
+        metrics: Metrics,
+        on_retry: Callable[[Job], None],
+        retry_base_ms: int,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._registry = registry
+        self._requests = requests
+        self._reports = reports
+        self._reporter = reporter
+        self._metrics = metrics
+        self._on_retry = on_retry
+        self._retry_base_ms = retry_base_ms
+        self._chance = chance
+        self._clock = clock
+
+    async def run(self, attempt: Attempt) -> None:
+        """From a claimed job to its recorded and reported end. Returns when nothing of the attempt runs any more."""
+        reporter = attempt.reporter = self._reporter(attempt)
+        started = time.monotonic()
+        try:
+            outcome = await self._perform(attempt)
+        finally:
+            reporter.close()
+        row = await self._record(attempt, outcome)
+        attempt.is_recorded = True
+        self._count(attempt, row, time.monotonic() - started)
+        if row is not None:
+            await self._report(row, outcome)
+        await attempt.ended()
+
+    async def _perform(self, attempt: Attempt) -> Verdict:
+        try:
+            call = self._resolve(attempt, await self._load(attempt))
+        except (InvalidAction, InvalidPayload, NotFound) as error:
+            return verdict.of_request(error)
+        except Exception as error:  # noqa: BLE001  # the user's model or check; logged by _blame
+            return self._blame(attempt, error)
+        return await self._run(attempt, call)
+
+    async def _load(self, attempt: Attempt) -> bytes:
+        job = attempt.job
+        return await persistently(lambda: self._requests.load(job, job.payload))
+
+    def _resolve(self, attempt: Attempt, payload: bytes) -> Call:
+        action = self._registry.get(attempt.job.action)
+        return Call(action, action.validate(orjson.loads(payload)))
+
+    async def _run(self, attempt: Attempt, call: Call) -> Verdict:
+        context = self._context(attempt)
+        while True:
+            context.deadline = None if call.action.timeout_s is None else time.time() + call.action.timeout_s
+            ending = await attempt.run(
+                context, lambda: self._registry.invoke(call.action, context, call.request), call.action.timeout_s
+            )
+            if attempt.stop is not None or not isinstance(ending.error, NoThreadFree):
+                return self._classify(attempt, call.action, ending)
+            await asyncio.sleep(THREAD_WAIT_S * (0.5 + self._chance()))  # it has not begun
+
+    def _context(self, attempt: Attempt) -> Context:
+        job = attempt.job
+        return Context(
+            job.client_id,
+            job.user,
+            job.tenant,
+            job.action,
+            attempt=job.attempt,
+            metadata=job.metadata,
+            state=self._registry.state,
+            reporter=attempt.reporter,
+            job_id=job.job_id,
+        )
+
+    def _classify(self, attempt: Attempt, action: Action, ending: Ending) -> Verdict:
+        """A handler that returned has won, whatever was asked of it meanwhile."""
+        if ending.error is None:
+            return self._encoded(attempt, action, ending.result)
+        if attempt.stop is not None:
+            return Stopped(is_cancelled=attempt.stop is Stop.CANCEL)
+        if ending.overran:
+            log.warning("attempt_timed_out", **_about(attempt.job))
+            return verdict.timed_out()
+        return self._blame(attempt, ending.error)
+
+    def _encoded(self, attempt: Attempt, action: Action, result: Any) -> Verdict:
+        try:
+            return Completed(action.encode(result))
+        except Exception:  # whatever the types of the user raise while they are written
+            error_id = ids.nonce()
+            log.exception("result_not_json", error_id=error_id, **_about(attempt.job))
+            return verdict.of_result(error_id)
+
+    def _blame(self, attempt: Attempt, error: BaseException) -> Verdict:
+        error_id = ids.nonce()
+        if verdict.is_expected(error):
+            log.info("attempt_ended_by_handler", error_id=error_id, reason=str(error), **_about(attempt.job))
+        else:
+            log.error("attempt_failed", error_id=error_id, exc_info=error, **_about(attempt.job))
+        return verdict.of_handler(error, error_id)
+
+    async def _record(self, attempt: Attempt, outcome: Verdict) -> Job | None:
+        """The row after the end of the attempt; None where somebody else owns the job by now.
+
+        Written again and again while the store is away, also when the session was late meanwhile: the fence keeps
+        it right, and a result that is at hand is not thrown away.
+        """
+        if attempt.stop is Stop.FENCED:
+            return None
+        try:
+            return await persistently(lambda: self._write(attempt, outcome))
+        except Fenced:
+            return None
+
+    async def _write(self, attempt: Attempt, outcome: Verdict) -> Job:
+        job, seq = attempt.job, attempt.last_seq
+        match outcome:
+            case Completed(result):
+                return await self._complete(job, result, seq)
+            case Failed(failure):
+                return await self._requests.fail(job, failure, seq + 1)
+            case Again(failure, after):
+                delay_ms = self._delay_ms(job) if after is None else int(after.total_seconds() * 1000)
+                return await self._requests.retry(job, failure, seq + 1, self._clock() + max(0, delay_ms))
+            case Stopped(is_cancelled=True):
+                return await self._requests.cancelled(job, seq + 1)
+            case Stopped():
+                return await self._requests.release(job)
+
+    async def _complete(self, job: Job, result: bytes, seq: int) -> Job:
+        """One number before the outcome is left free for the progress of 100 that a node makes itself."""
+        try:
+            return await self._requests.complete(job, result, seq + 2)
+        except ResultTooLarge as error:
+            return await self._requests.fail(job, Failure(error.code, error.message), seq + 1)
+
+    def _delay_ms(self, job: Job) -> int:
+        return retry.delay_ms(job.retry_count, self._retry_base_ms, self._chance())
+
+    async def _report(self, row: Job, outcome: Verdict) -> None:
+        if row.status is Status.RETRYING:
+            self._on_retry(row)
+        result = outcome.result if isinstance(outcome, Completed) else None
+        reason = outcome.failure if isinstance(outcome, Again) else LEFT
+        await self._reports.tell(row, reason, result=result)
+
+    def _count(self, attempt: Attempt, row: Job | None, seconds: float) -> None:
+        action = attempt.job.action
+        self._metrics.attempts.labels(action, "fenced" if row is None else OUTCOMES[row.status]).inc()
+        self._metrics.attempt_seconds.labels(action).observe(seconds)
+        if row is None:
+            log.info("attempt_fenced", **_about(attempt.job))
+        elif row.status is Status.PENDING:
+            self._metrics.jobs_given_back.labels("released").inc()
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {"job_id": job.job_id, "request_id": job.client_id, "action": job.action, "attempt": job.attempt}

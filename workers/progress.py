@@ -1,0 +1,157 @@
+"""How far an attempt is: numbered, sent live and kept on the row, each at its own pace."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from streamer.cluster.courier import Courier
+from streamer.cluster.lanes import report_death
+from streamer.errors import Fenced, StoreUnavailable
+from streamer.jobs.model import Job, Progress
+from streamer.protocol import frames
+from streamer.protocol.frames import Place
+from streamer.store.base import RequestQueue
+
+log = structlog.get_logger()
+
+
+class Subject(Protocol):
+    """The attempt that progress is about."""
+
+    @property
+    def job(self) -> Job:
+        """Its newest known row."""
+        ...
+
+    def learn(self, row: Job) -> None:
+        """Takes in a newer row: routes, a requested cancel."""
+        ...
+
+    def fenced(self) -> None:
+        """Somebody else owns the job by now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most one frame every `live_s`, at most one write every `persist_s`, per request."""
+
+    live_s: float
+    persist_s: float
+
+
+class ProgressReporter:
+    """The `Reporter` of one attempt. The newest progress wins; what a pace held back is sent when its time comes.
+
+    `seq` is the number of the newest frame, from 1. The first write is due `persist_s` after the start, so that a
+    short job pays none.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        requests: RequestQueue,
+        courier: Courier,
+        pace: Pace,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.seq = 0
+        self._subject = subject
+        self._requests = requests
+        self._courier = courier
+        self._pace = pace
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._held: Progress | None = None  # newest, not yet sent; None: sent
+        self._unsaved: Progress | None = None  # newest sent, not yet written; None: written
+        self._next_live = self._next_save = self._loop.time()
+        self._next_save += pace.persist_s
+        self._live_timer: asyncio.TimerHandle | None = None  # None: nothing is held back
+        self._save_timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[None] | None = None  # the write under way, or the last one
+        self._is_closed = False
+
+    def progress(self, progress: Progress) -> None:
+        """Takes the newest progress; called on the loop or from a thread."""
+        if threading.get_ident() == self._thread:
+            self._take(progress)
+        else:
+            self._loop.call_soon_threadsafe(self._take, progress)
+
+    def close(self) -> int:
+        """The attempt is over: nothing is sent or written any more. Returns the newest number."""
+        self._is_closed = True
+        for timer in (self._live_timer, self._save_timer):
+            if timer is not None:
+                timer.cancel()
+        return self.seq
+
+    async def ended(self) -> None:
+        """Waits for a write that was under way."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+
+    def _take(self, progress: Progress) -> None:
+        if self._is_closed:
+            return
+        self._held = progress
+        if self._live_timer is None:
+            delay = self._next_live - self._loop.time()
+            if delay <= 0:
+                self._send()
+            else:
+                self._live_timer = self._loop.call_later(delay, self._send)
+
+    def _send(self) -> None:
+        self._live_timer = None
+        progress, self._held = self._held, None
+        if progress is None:
+            return
+        self._next_live = self._loop.time() + self._pace.live_s
+        self.seq += 1
+        job = self._subject.job
+        if job.routes:
+            place = Place(job.client_id, job.job_id, job.attempt, self.seq)
+            frame = frames.progress(place, progress, self._clock())
+            self._courier.send(job, "progress", self.seq, frame, percentage=progress.percentage)
+        self._unsaved = progress
+        self._plan_save()
+
+    def _plan_save(self) -> None:
+        is_saving = self._saving is not None and not self._saving.done()
+        if self._save_timer is None and not is_saving and not self._is_closed:
+            delay = max(0.0, self._next_save - self._loop.time())
+            self._save_timer = self._loop.call_later(delay, self._save)
+
+    def _save(self) -> None:
+        self._save_timer = None
+        progress, self._unsaved = self._unsaved, None
+        if progress is None:
+            return
+        self._next_save = self._loop.time() + self._pace.persist_s
+        self._saving = asyncio.create_task(self._write(progress, self.seq), name=f"progress {self._subject.job.job_id}")
+        self._saving.add_done_callback(self._saved)
+
+    async def _write(self, progress: Progress, seq: int) -> None:
+        try:
+            row = await self._requests.save_progress(self._subject.job, progress, seq)
+        except StoreUnavailable as error:  # the next progress is newer anyway
+            log.debug("progress_not_saved", job_id=self._subject.job.job_id, reason=str(error))
+        except Fenced:
+            if not self._is_closed:
+                self._subject.fenced()
+        else:
+            if not self._is_closed:
+                self._subject.learn(row)
+
+    def _saved(self, task: asyncio.Task[None]) -> None:
+        report_death(task)
+        if self._unsaved is not None:
+            self._plan_save()

@@ -1,0 +1,55 @@
+"""What listeners are told when an attempt is over, from the row that says so."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from streamer.cluster.courier import Courier
+from streamer.errors import NotFound, StoreUnavailable
+from streamer.jobs.model import Failure, Job, Status
+from streamer.protocol import frames
+from streamer.protocol.frames import Place
+from streamer.store.base import RequestQueue
+
+log = structlog.get_logger()
+
+LEFT: Final = Failure(
+    "SERVICE_UNAVAILABLE", "The worker that ran this request is leaving. It will run again.", retryable=True
+)
+DIED: Final = Failure("WORKER_LOST", "The worker that ran this request died. It will run again.", retryable=True)
+
+
+class Reports:
+    """Makes the one frame that follows from a row, and sends it along the row's routes."""
+
+    def __init__(self, requests: RequestQueue, courier: Courier, *, clock: Callable[[], float] = time.time) -> None:
+        self._requests = requests
+        self._courier = courier
+        self._clock = clock
+
+    async def tell(self, row: Job, reason: Failure, *, result: bytes | None = None) -> None:
+        """An outcome where the row has one, else that the job will run again, because of `reason`."""
+        if not row.routes:
+            return
+        if row.finished:
+            await self.outcome(row, result)
+        else:
+            self.again(row, reason)
+
+    async def outcome(self, row: Job, result: bytes | None = None) -> None:
+        """The outcome of a finished row; its result is loaded where the caller does not have it."""
+        if row.status is Status.COMPLETED and result is None and row.result is not None:
+            try:
+                result = await self._requests.load(row, row.result)
+            except (StoreUnavailable, NotFound) as error:  # whoever waits for it reads the row
+                log.warning("outcome_not_sent", job_id=row.job_id, reason=str(error))
+                return
+        self._courier.send(row, "outcome", row.seq, frames.outcome(row, result, self._clock()))
+
+    def again(self, row: Job, reason: Failure) -> None:
+        now = self._clock()
+        retry_at = now if row.due_ms is None else row.due_ms / 1000
+        place = Place(row.client_id, row.job_id, row.attempt, row.seq)
+        self._courier.send(row, "retrying", row.seq, frames.retrying(place, reason, retry_at, now))

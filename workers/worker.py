@@ -1,0 +1,288 @@
+"""One worker: its parts put together, its life from start to stop."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import structlog
+
+from streamer.cluster import address
+from streamer.cluster.calls import Caller
+from streamer.cluster.courier import Courier
+from streamer.cluster.lanes import Lanes
+from streamer.cluster.registry import APP, WORKER, Peers
+from streamer.cluster.sigv4 import Key
+from streamer.errors import ConfigurationError, StoreUnavailable
+from streamer.jobs.model import Job
+from streamer.registry import Registry
+from streamer.settings import Settings
+from streamer.store.base import Store
+from streamer.telemetry.metrics import Metrics
+from workers import internal
+from workers.attempt import STUBBORN_S, Attempt
+from workers.back_off import BackOff
+from workers.claims import Claims
+from workers.executor import Executor
+from workers.heads import Heads
+from workers.internal import Listener
+from workers.progress import Pace, ProgressReporter
+from workers.reports import Reports
+from workers.rescue import Rescue
+from workers.session import Session
+from workers.slots import Slots
+from workers.upkeep import Upkeep
+from workers.wakeups import Wakeups
+
+log = structlog.get_logger()
+
+RELEASE_S: Final = STUBBORN_S + 3.0
+FLUSH_S: Final = 2.0
+
+
+class Worker:
+    """Claims jobs and runs them until `stop`. Made on a running loop, for one `run`.
+
+    `endpoint` is where nodes reach it, "" until it listens. `store` belongs to the caller.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, store: Store, metrics: Metrics) -> None:
+        self.endpoint = ""
+        self._settings = settings
+        self._registry = registry
+        self._store = store
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._sweeping: asyncio.Task[None] | None = None  # from the first beat on
+        keys = cluster_keys(settings)
+        requests = store.requests
+        apps, workers = Peers(store.nodes, APP), Peers(store.nodes, WORKER)
+        self._caller = Caller(keys[0])
+        self._courier = Courier(
+            lanes=Lanes(self._caller.post, metrics), peers=apps, connections=store.connections, metrics=metrics
+        )
+        self._reports = Reports(requests, self._courier)
+        self._slots = Slots(settings.worker_slots, metrics)
+        self._session = Session(
+            store.nodes,
+            self._info,
+            beat_s=settings.session_beat_s,
+            dead_s=settings.session_dead_s,
+            on_late=self._late,
+            on_lag=metrics.loop_lag_seconds.observe,
+        )
+        claims = Claims(requests=requests, session=self._session, reports=self._reports, metrics=metrics)
+        self._wakeups = Wakeups(
+            heads=Heads(requests, settings.queues, metrics),
+            slots=self._slots,
+            claim=claims.claim,
+            run=self._run_claimed,
+            is_open=lambda: self._session.is_alive and not self._stopping.is_set(),
+            live_workers=lambda: sum(not row.info.get("draining") for row in workers.rows()),
+            queues=settings.queues,
+            actions=registry.names(),
+            takes_hints="direct" in settings.wakeups,
+            sweep_s=settings.sweep_s,
+        )
+        self._executor = Executor(
+            registry=registry,
+            requests=requests,
+            reports=self._reports,
+            reporter=self._reporter,
+            metrics=metrics,
+            on_retry=self._wakeups.due_later,
+            retry_base_ms=int(settings.retry_base_s * 1000),
+        )
+        self._rescue = Rescue(
+            workers=workers,
+            apps=apps,
+            nodes=store.nodes,
+            requests=requests,
+            reports=self._reports,
+            metrics=metrics,
+            on_ready=self._wakeups.ready_now,
+            own_id=lambda: self._session.id,
+            known_actions=registry.names(),
+            beat_s=settings.session_beat_s,
+            dead_s=settings.session_dead_s,
+        )
+        self._upkeep = Upkeep(
+            requests=requests,
+            slots=self._slots,
+            queues=settings.queues,
+            session=lambda: self._session.id,
+            give_back=claims.give_back,
+        )
+        self._app = internal.application(
+            keys=keys,
+            verbs={"hint": self._hint, "cancel": self._cancel, "flush": self._flush},
+            metrics=metrics,
+            is_ready=lambda: self.is_ready,
+        )
+
+    @property
+    def session_id(self) -> str:
+        return self._session.id
+
+    @property
+    def is_ready(self) -> bool:
+        """It has beaten once, and is not leaving. A store that is away for a while does not change it."""
+        return self._session.has_begun and not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Asks `run` to end: no more claims, `grace_s` for what runs, the rest given back. Again: no effect."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """The whole life. Raises what a part of it died of; the process should then end."""
+        async with self._listening() as listening, self._caller, self._registry.running():
+            living = asyncio.create_task(self._live(), name="worker")
+            try:
+                await self._until_stopped(listening, living)
+                await self._drain()
+            finally:
+                await _end(living)
+                await self._leave()
+
+    # --- the stages of its life -----------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[asyncio.Task[None]]:
+        settings = self._settings
+        listener = Listener(settings.internal_host, settings.worker_port)
+        host = address.advertised(settings.advertise_host, settings.internal_host)
+        self.endpoint = address.endpoint(host, listener.port)
+        log.info("listening", what="worker", host=settings.internal_host, port=listener.port, endpoint=self.endpoint)
+        serving = asyncio.create_task(listener.serve(self._app), name="internal listener")
+        try:
+            yield serving
+        finally:
+            listener.stop()
+            await asyncio.wait([serving])
+            listener.close()
+
+    async def _live(self) -> None:
+        await self._store_there()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._session.run(), name="session")
+            await self._session.begun()
+            log.info("worker_ready", session=self._session.id, slots=self._slots.size, queues=self._settings.queues)
+            group.create_task(self._rescue.run(), name="rescue")
+            group.create_task(self._upkeep.run(), name="upkeep")
+            self._sweeping = group.create_task(self._wakeups.sweep_for_ever(), name="sweep")
+
+    async def _store_there(self) -> None:
+        back_off, was_away = BackOff(), False
+        while True:
+            try:
+                if self._settings.store.startswith("sqlite"):  # an embedded store is nobody else's to make
+                    await self._store.create()
+                await self._store.check()
+            except StoreUnavailable as error:
+                if not was_away:
+                    log.warning("store_awaited", reason=str(error))
+                was_away = True
+                await back_off.pause()
+            else:
+                return
+
+    async def _until_stopped(self, *parts: asyncio.Task[None]) -> None:
+        """Returns when asked to stop. Raises what a part died of: none ends by itself."""
+        asked = asyncio.create_task(self._stopping.wait(), name="asked to stop")
+        try:
+            await asyncio.wait([asked, *parts], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(asked)
+        for part in parts:
+            if part.done():
+                log.error("part_died", part=part.get_name())
+                part.result()
+                raise RuntimeError(f"{part.get_name()} ended")
+
+    async def _drain(self) -> None:
+        log.info("draining", running=len(self._slots.attempts), grace_s=self._settings.grace_s)
+        await self._wakeups.close()
+        if self._sweeping is not None:
+            await _end(self._sweeping)
+            await self._session.beat()
+        if not await self._slots.wait(self._settings.grace_s):
+            log.info("releasing", running=self._slots.release_all())
+            await self._slots.wait(RELEASE_S)
+        await self._courier.flush(FLUSH_S)
+
+    async def _leave(self) -> None:
+        """A row is left behind with jobs that could not be given back: it is found dead, and they with it."""
+        left = await self._slots.close()
+        await self._courier.close()
+        if left or not self._session.has_begun:
+            log.warning("left", jobs=left, session=self._session.id)
+            return
+        try:
+            await self._session.leave()
+        except StoreUnavailable as error:
+            log.warning("row_not_removed", session=self._session.id, reason=str(error))
+        log.info("left", jobs=0, session=self._session.id)
+
+    # --- its parts speak to each other ----------------------------------------------------------------------
+
+    async def _run_claimed(self, row: Job) -> None:
+        await self._slots.occupy(Attempt(row), self._executor.run)
+
+    def _reporter(self, attempt: Attempt) -> ProgressReporter:
+        settings = self._settings
+        pace = Pace(settings.progress_live_ms / 1000, settings.progress_persist_ms / 1000)
+        return ProgressReporter(attempt, self._store.requests, self._courier, pace)
+
+    def _late(self) -> None:
+        log.warning("attempts_dropped", running=self._slots.release_all())
+
+    def _info(self) -> Mapping[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "free": self._slots.free,
+            "slots": self._slots.size,
+            "queues": list(self._settings.queues),
+            "actions": sorted(self._registry.names()),
+            "draining": self._stopping.is_set(),
+            "version": version("streamer"),
+            "worker": f"{socket.gethostname()}:{os.getpid()}",
+        }
+
+    # --- what nodes ask of it -------------------------------------------------------------------------------
+
+    async def _hint(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
+        return {"taken": self._wakeups.hinted([(job["id"], job["queue"], job["action"]) for job in jobs])}
+
+    async def _cancel(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
+        """The row has the last word on whether a cancel was requested."""
+        await self._upkeep.read(jobs)
+        return {}
+
+    async def _flush(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
+        routes = {job["id"]: frozenset(job["routes"]) for job in jobs}
+        for attempt in self._slots.running(routes):
+            attempt.join(routes[attempt.job.job_id])
+        return {}
+
+
+def cluster_keys(settings: Settings) -> tuple[Key, ...]:
+    """The key pairs that are valid: the first signs. Raises ConfigurationError where there is none."""
+    pairs = (
+        (settings.cluster_key_id, settings.cluster_secret),
+        (settings.cluster_key_id_next, settings.cluster_secret_next),
+    )
+    keys = tuple(Key(name, secret.get_secret_value()) for name, secret in pairs if name and secret)
+    if not keys:
+        raise ConfigurationError("Set STREAMER_CLUSTER_KEY_ID and STREAMER_CLUSTER_SECRET.")
+    return keys
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancels a task of ours and waits for its end; what it died of was told before."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
