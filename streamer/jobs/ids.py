@@ -31,6 +31,11 @@ def payload_hash(action: str, payload: Any) -> str:
     return hashlib.sha256(action.encode() + _NUL + canonical).hexdigest()[:32]
 
 
+def content_hash(content: bytes) -> str:
+    """Names these very bytes: 32 hex characters."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
 def user_key(tenant: str, user: str) -> str:
     """One string for a user of a tenant, of fixed length: 32 hex characters."""
     return hashlib.sha256(tenant.encode() + _NUL + user.encode()).hexdigest()[:32]

@@ -280,10 +280,10 @@ def request_cancel(tenant: str, user: str, now_ms: int) -> Transition:
     return _transition("request_cancel", guard, {}, defaults={"cancel_requested_ms": now_ms})
 
 
-def expire(job: Job, error: Failure, now_ms: int, ttl_ms: int) -> Transition:
-    """Nobody started it in time."""
+def expire(job: Job, error: Failure, nonce: str, now_ms: int, ttl_ms: int) -> Transition:
+    """Nobody started it in time; the nonce of the claim that found out tells whose outcome this is to send."""
     guard = _guard("expire", attempt=job.attempt, expired_at_ms=now_ms)
-    sets = {"error": error, "due_ms": None, **_outcome(now_ms, ttl_ms)}
+    sets = {"error": error, "due_ms": None, "claim_nonce": nonce, **_outcome(now_ms, ttl_ms)}
     return _transition("expire", guard, sets, adds={"seq": 1}, entry=dispatch.dead(job, now_ms))
 
 

@@ -12,6 +12,9 @@ from streamer.protocol.messages import DEFAULT_OPTIONS, Cancel, Message, Mode, O
 
 MAX_DELAY_S: Final = 86_400
 MAX_METADATA_BYTES: Final = 4_096
+MAX_DEPTH: Final = 200
+"""Levels of nesting, so that what is let in can be stored and sent back inside a frame."""
+_WRITABLE_DEPTH: Final = 254  # what orjson writes; it reads 1,024
 
 
 def parse(text: str | bytes) -> Message:
@@ -22,6 +25,8 @@ def parse(text: str | bytes) -> Message:
         raise InvalidMessage("The message is not valid JSON.") from None
     if type(frame) is not dict:
         raise InvalidMessage("A message is a JSON object.")
+    if _may_be_deep(text) and _too_deep(frame):
+        _refuse(frame, f"A message has at most {MAX_DEPTH} levels of nesting.")
     kind = frame.get("type")
     if kind is None:
         return _request(frame)
@@ -96,11 +101,7 @@ def _check_id(frame: dict[str, Any], value: object) -> None:
 def _check_metadata(frame: dict[str, Any], metadata: object) -> None:
     if type(metadata) is not dict:
         _refuse(frame, "metadata must be an object.")
-    try:
-        size = len(orjson.dumps(metadata))
-    except orjson.JSONEncodeError:  # nested deeper than orjson writes, though it reads it
-        _refuse(frame, "metadata is nested too deeply.")
-    if size > MAX_METADATA_BYTES:
+    if len(orjson.dumps(metadata)) > MAX_METADATA_BYTES:
         _refuse(frame, f"metadata is over {MAX_METADATA_BYTES} bytes.")
 
 
@@ -129,6 +130,21 @@ def _one_of(frame: dict[str, Any], name: str, value: Any, allowed: type[Priority
     if type(value) not in (str, allowed) or value not in names:
         _refuse(frame, f"{name} must be one of {', '.join(names)}.")
     return str(value)
+
+
+def _may_be_deep(text: str | bytes) -> bool:
+    opened = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    return opened > MAX_DEPTH
+
+
+def _too_deep(frame: object) -> bool:
+    for _ in range(_WRITABLE_DEPTH - MAX_DEPTH):
+        frame = [frame]
+    try:
+        orjson.dumps(frame)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _shown(value: object) -> str:

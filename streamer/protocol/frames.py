@@ -43,6 +43,12 @@ def response(request_id: str, data: Any, now: float) -> bytes:
     return orjson.dumps({"type": "response", "request_id": request_id, "success": True, "data": data, "timestamp": now})
 
 
+def inline_progress(request_id: str, progress: Progress, now: float) -> bytes:
+    """How far an inline request is: no job, so no place in one."""
+    frame = {"type": "progress", "request_id": request_id, **_measure(progress), "timestamp": now}
+    return orjson.dumps(frame)
+
+
 def refusal(error: StreamerError, request_id: str | None, now: float, *, final: bool = False) -> bytes:
     """An `error` frame: a refusal of one frame, or with `final` the outcome of an inline request."""
     body = _error(Failure(error.code, error.message, error.details, error.retryable), error.after_ms)
@@ -70,15 +76,17 @@ def acknowledgment(job: Job, now: float) -> bytes:
 
 
 def progress(place: Place, progress: Progress, now: float) -> bytes:
-    fields: dict[str, Any] = {"percentage": progress.percentage, "message": progress.message}
-    if progress.metadata is not None:
-        fields["metadata"] = progress.metadata
-    return _about(place, "progress", now, **fields)
+    return _about(place, "progress", now, **_measure(progress))
 
 
 def complete(place: Place, result: bytes, chunks: int, now: float) -> bytes:
     """`result` is JSON already and goes in as it is."""
     return _about(place, "complete", now, success=True, result=orjson.Fragment(result), chunks=chunks)
+
+
+def is_complete(frame: bytes) -> bool:
+    """Whether an outcome frame is a `complete`; every frame here begins with its type."""
+    return frame.startswith(b'{"type":"complete"')
 
 
 def failed(place: Place, failure: Failure, now: float) -> bytes:
@@ -136,6 +144,13 @@ def retrying(place: Place, failure: Failure, retry_at: float, now: float, *, con
 
 def _about(place: Place, kind: str, now: float, **fields: Any) -> bytes:
     return orjson.dumps({"type": kind, **place.fields(), **fields, "timestamp": now})
+
+
+def _measure(progress: Progress) -> dict[str, Any]:
+    fields: dict[str, Any] = {"percentage": progress.percentage, "message": progress.message}
+    if progress.metadata is not None:
+        fields["metadata"] = progress.metadata
+    return fields
 
 
 def _error(failure: Failure, after_ms: int | None) -> dict[str, Any]:

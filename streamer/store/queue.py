@@ -51,7 +51,9 @@ class JobQueue:
         now = self._clock()
         job = lifecycle.submit(submission, nonce, now)
         if not self._rows.fits(job):
-            aside = await self._put_aside(job.job_id, f"p#{job.payload_hash}", submission.payload)
+            # named by its bytes: a duplicate with its keys in another order must not replace what the winner reads
+            name = f"p#{ids.content_hash(submission.payload)}"
+            aside = await self._put_aside(job.job_id, name, submission.payload)
             job = replace(job, payload=aside)
         present = await self._rows.insert(job, now)
         if present is None:
@@ -108,14 +110,14 @@ class JobQueue:
         if present.claim_nonce == nonce:  # applied, and its answer was lost
             return present if present.status is Status.PROCESSING else None
         if present.status is Status.PENDING and present.start_by_ms is not None and present.start_by_ms <= now:
-            return await self._expire(present, now)
+            return await self._expire(present, nonce, now)
         return None
 
-    async def _expire(self, job: Job, now: int) -> Job | None:
+    async def _expire(self, job: Job, nonce: str, now: int) -> Job | None:
         try:
-            return await self._apply(lifecycle.expire(job, EXPIRED, now, self._retention.dead_letter_ms), job)
-        except Refused:
-            return None
+            return await self._apply(lifecycle.expire(job, EXPIRED, nonce, now, self._retention.dead_letter_ms), job)
+        except Refused as refused:  # another claim was faster, or the answer to this very write was lost
+            return refused.job if refused.job is not None and refused.job.claim_nonce == nonce else None
 
     async def save_progress(self, job: Job, progress: Progress, seq: int) -> Job:
         try:
@@ -159,9 +161,9 @@ class JobQueue:
         return await self._settle(job, lifecycle.lost(job), seq=seq)
 
     async def _fail_or_cancel(self, job: Job, error: Failure, seq: int) -> Job:
-        if job.cancel_requested_ms is not None:
-            return await self.cancelled(job, seq)
-        return await self.fail(job, error, seq)
+        failing = lifecycle.fail(job, error, seq, self._clock(), self._retention.dead_letter_ms)
+        unless_cancelled = replace(failing, guard=replace(failing.guard, cancel_requested=False))
+        return await self._settle(job, unless_cancelled, seq=seq)
 
     async def _settle(self, job: Job, transition: Transition, *, seq: int | None = None) -> Job:
         """Applies what ends an attempt. Where it was refused, the row tells why:
