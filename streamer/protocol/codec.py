@@ -14,6 +14,7 @@ MAX_DELAY_S: Final = 86_400
 MAX_METADATA_BYTES: Final = 4_096
 MAX_DEPTH: Final = 200
 """Levels of nesting, so that what is let in can be stored and sent back inside a frame."""
+_SHORTEST_DEEP: Final = 2 * MAX_DEPTH  # each level takes two brackets
 _WRITABLE_DEPTH: Final = 254  # what orjson writes; it reads 1,024
 
 
@@ -25,7 +26,7 @@ def parse(text: str | bytes) -> Message:
         raise InvalidMessage("The message is not valid JSON.") from None
     if type(frame) is not dict:
         raise InvalidMessage("A message is a JSON object.")
-    if _may_be_deep(text) and _too_deep(frame):
+    if len(text) > _SHORTEST_DEEP and _may_be_deep(text) and _too_deep(frame):
         _refuse(frame, f"A message has at most {MAX_DEPTH} levels of nesting.")
     kind = frame.get("type")
     if kind is None:

@@ -1,0 +1,76 @@
+"""Stopping a request, waiting or running, inline or queued."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from app import faults, outcome
+from app.connection import Connection
+from app.hub import Delivery, Hub
+from app.inline import Inline
+from app.owners import Owners
+from app.tracker import Frame
+from streamer.cluster.courier import Courier
+from streamer.errors import NotFound
+from streamer.jobs.model import Job, Status
+from streamer.protocol import frames
+from streamer.store.base import RequestQueue
+
+
+class Cancels:
+    """Answers `cancel` frames."""
+
+    def __init__(self, *, inline: Inline, requests: RequestQueue, hub: Hub, courier: Courier, owners: Owners) -> None:
+        self._inline = inline
+        self._requests = requests
+        self._hub = hub
+        self._courier = courier
+        self._owners = owners
+
+    async def cancel(self, connection: Connection, request_id: str) -> None:
+        """A cancel after a submit on the same connection finds that request: it waits for the store's answer."""
+        connection.in_flight += 1
+        try:
+            pending = connection.pending.get(request_id)
+            if pending is not None:
+                await asyncio.wait([pending])
+            await self._cancel(connection, request_id)
+        except Exception as error:  # noqa: BLE001  # the seam to the engine
+            connection.outbox.put(frames.refusal(faults.told(error), request_id, time.time()))
+        finally:
+            connection.in_flight -= 1
+
+    async def _cancel(self, connection: Connection, request_id: str) -> None:
+        principal = connection.principal
+        if self._inline.cancel(principal, request_id):
+            return  # its answer says so
+        try:
+            job = await self._requests.cancel(principal.tenant, principal.user, request_id)
+        except NotFound:
+            answer = self._inline.answered_before(principal, request_id)
+            if answer is None:
+                raise
+            connection.outbox.put(answer)
+            return
+        if job.finished:
+            await self._tell_outcome(connection, job)
+        else:
+            self._owners.cancel(job)
+            if connection.speaks_v1:
+                connection.outbox.put(frames.cancelling(job, time.time()))
+
+    async def _tell_outcome(self, connection: Connection, job: Job) -> None:
+        now = time.time()
+        frame = await outcome.of(job, self._requests, now)
+        tracker = connection.trackers.get(job.job_id)
+        if tracker is None:
+            connection.outbox.put(frame.body)
+        else:
+            connection.deliver(tracker, frame, now)
+        if job.status is Status.CANCELLED:  # it may have waited: then nobody else tells the others
+            self._tell_others(job, job.routes - {connection.connection_id}, frame, now)
+
+    def _tell_others(self, job: Job, routes: frozenset[str], frame: Frame, now: float) -> None:
+        here = frozenset(route for route in routes if self._hub.get(route) is not None)
+        self._hub.deliver(Delivery(here, job.job_id, job.tenant, job.user, frame), now)
+        self._courier.send(replace(job, routes=routes - here), "outcome", job.seq, frame.body)

@@ -1,0 +1,130 @@
+"""What to do with a frame of a client."""
+
+import time
+from collections.abc import Awaitable
+from typing import Final
+
+from app import faults, stepping
+from app.cancel import Cancels
+from app.connection import Connection
+from app.inline import Inline
+from app.meters import Known, Meter
+from app.submit import Submits
+from streamer.errors import Forbidden, InvalidAction, InvalidMessage, RateLimited, StreamerError
+from streamer.protocol import codec, frames
+from streamer.protocol.messages import DEFAULT_OPTIONS, Cancel, Message, Mode, Options, Ping, Request
+from streamer.registry import Registry
+from streamer.telemetry.metrics import Metrics
+
+UNKNOWN: Final = "unknown"
+"""Label of messages that name no action that is registered."""
+BUSY_AFTER_MS: Final = 1_000
+
+
+class Dispatch:
+    """Judges frames, and hands them to whoever answers them."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        metrics: Metrics,
+        inline: Inline,
+        submits: Submits,
+        cancels: Cancels,
+        max_in_flight: int,
+        threshold_s: float,
+    ) -> None:
+        self._known = {name: Known(registry.get(name), Meter(metrics, name), threshold_s) for name in registry.names()}
+        self._refused = Meter(metrics, UNKNOWN).refused
+        self._pings = metrics.control_frames.labels("ping")
+        self._cancelled = metrics.control_frames.labels("cancel")
+        self._inline = inline
+        self._submits = submits
+        self._cancels = cancels
+        self._max_in_flight = max_in_flight
+        self._threshold_s = threshold_s
+
+    def take(self, connection: Connection, text: str | None) -> Awaitable[None] | None:
+        """Answers a frame (None: a binary one). Returns None when that is done; else await the rest in this task.
+
+        Never raises: whatever goes wrong is an `error` frame.
+        """
+        wait_ms = connection.bucket.take(time.monotonic())
+        message: Message | None = None
+        try:
+            if text is None:
+                raise InvalidMessage("Binary frames are not understood.")  # noqa: TRY301  # the hot path: no call for it
+            message = codec.parse(text)
+            if wait_ms:
+                raise RateLimited(after_ms=wait_ms)  # noqa: TRY301  # as above
+            if type(message) is Request:
+                return self._request(connection, message, text)
+            return self._control(connection, message)
+        except Exception as error:  # noqa: BLE001  # the seam to what an action checks by its own code
+            self._refuse(connection, message, error)
+            return None
+
+    def _control(self, connection: Connection, message: Message) -> Awaitable[None] | None:
+        if isinstance(message, Cancel):
+            return self._cancel(connection, message)
+        if isinstance(message, Ping):
+            self._ping(connection, message)
+        return None
+
+    def settle(self) -> None:
+        """Counts what was answered since the last time; at least every second, and before anybody looks."""
+        for known in self._known.values():
+            if known.meter.answered_s:
+                known.meter.settle()
+
+    def _request(self, connection: Connection, message: Request, text: str) -> Awaitable[None] | None:
+        known = self._known.get(message.action)
+        if known is None:
+            raise InvalidAction
+        action = known.action
+        if action.permission is not None and not connection.principal.may(action.permission):
+            raise Forbidden
+        if connection.in_flight >= self._max_in_flight:
+            raise self._busy()
+        request = action.validate(message.payload)
+        queued = known.always if message.options is DEFAULT_OPTIONS else None
+        if queued is None:
+            queued = action.is_queued(request, _mode(message.options), self._threshold_s)
+        if queued:
+            return stepping.start(self._submits.submit(connection, known, message))
+        return self._inline.start(connection, known, message, request, text)
+
+    def _cancel(self, connection: Connection, message: Cancel) -> Awaitable[None] | None:
+        if connection.in_flight >= self._max_in_flight:
+            raise self._busy()
+        self._cancelled.inc()
+        return stepping.start(self._cancels.cancel(connection, message.request_id))
+
+    def _ping(self, connection: Connection, message: Ping) -> None:
+        self._pings.inc()
+        connection.outbox.put(frames.pong(message.ping_id, time.time()))
+
+    def _busy(self) -> RateLimited:
+        return RateLimited(f"At most {self._max_in_flight} requests may wait at a time.", after_ms=BUSY_AFTER_MS)
+
+    def _refuse(self, connection: Connection, message: Message | None, error: Exception) -> None:
+        told = faults.told(error)
+        connection.outbox.put(frames.refusal(told, _request_id(message, told), time.time()))
+        known = self._known.get(message.action) if isinstance(message, Request) else None
+        (self._refused if known is None else known.meter.refused).inc()
+
+
+def _mode(options: Options) -> Mode:
+    """A delayed request is one for the queue."""
+    if not options.delay_ms:
+        return options.mode
+    if options.mode is Mode.INLINE:
+        raise InvalidMessage("A delayed request cannot run inline.")
+    return Mode.QUEUED
+
+
+def _request_id(message: Message | None, error: StreamerError) -> str | None:
+    if isinstance(message, Request | Cancel):
+        return message.request_id
+    return error.request_id if isinstance(error, InvalidMessage) else None

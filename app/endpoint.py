@@ -1,0 +1,157 @@
+"""`/ws`: where a client comes in."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from app import handshake
+from app.connection import Connection
+from app.handshake import Hello, Refused
+from app.limits import TokenBucket
+from app.node import Node
+from app.outbox import Outbox, Send
+from app.reader import Reader
+from streamer.auth import Principal
+from streamer.jobs import ids
+from streamer.protocol import frames
+from streamer.protocol.codes import VERSION_1, Close
+from streamer.store.base import Connection as Row
+from streamer.store.base import now_ms
+
+log = structlog.get_logger()
+
+HEARTBEAT_MS: Final = 25_000
+"""A client that heard nothing for so long should ping; the server's own pings, every 20 s, are not seen by a page."""
+RECONNECT_MIN_MS: Final = 100
+RECONNECT_SPREAD_MS: Final = 1_000
+RECONNECT_PER_SOCKET_MS: Final = 1
+"""After a crash all sockets of a node come back at once: the window lets through about 1,000 in a second."""
+RECONNECT_MAX_MS: Final = 30_000
+MAX_USER_AGENT: Final = 256
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class Endpoint:
+    """The ASGI application of one path: called once per socket, from its handshake to its end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        node: Node = scope["state"]["node"]
+        hello = Hello.read(scope)
+        await receive()  # websocket.connect
+        try:
+            principal = _admit(node, hello)
+        except Refused as refused:
+            node.metrics.handshakes.labels(refused.result).inc()
+            await _turn_away(scope, send, hello, refused)
+            return
+        try:
+            await send({"type": "websocket.accept", "subprotocol": VERSION_1 if hello.speaks_v1 else None})
+        except BaseException:
+            node.seats.leave(principal)
+            raise
+        node.metrics.handshakes.labels("accepted").inc()
+        socket = Socket(node, principal, hello, send)
+        socket.open(_row(node, socket.connection, scope, hello))
+        max_bytes = node.settings.max_message_bytes
+        await Reader(socket.connection, receive, node.dispatch.take, socket.closed, max_bytes=max_bytes).run()
+
+
+class Socket:
+    """An accepted socket: announces its connection to the node, and takes it back."""
+
+    def __init__(self, node: Node, principal: Principal, hello: Hello, send: Send) -> None:
+        connection_id = ids.connection_id(node.node_id)
+        outbox = Outbox(send, connection_id, node.metrics.slow_readers.inc)
+        bucket = TokenBucket(node.settings.rate_limit, time.monotonic())
+        self.connection = Connection(connection_id, principal, outbox, bucket, speaks_v1=hello.speaks_v1)
+        self._node = node
+        self._opened = time.monotonic()
+        self._expiry: asyncio.TimerHandle | None = None  # closes when the token expires
+
+    def open(self, row: Row) -> None:
+        node, connection = self._node, self.connection
+        node.hub.add(connection)
+        node.registrar.add(row)
+        if connection.speaks_v1:
+            connection.outbox.put(_welcome(node, connection))
+        expires = connection.principal.expires
+        if expires is not None:
+            left_s = max(0.0, expires - time.time())
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(left_s, connection.outbox.close, Close.TOKEN_EXPIRED, "the token expired")
+        principal = connection.principal
+        log.info("connection_opened", connection=row.connection_id, tenant=principal.tenant, user=principal.user)
+
+    def closed(self, code: int) -> None:
+        """The socket is gone."""
+        node, connection = self._node, self.connection
+        if self._expiry is not None:
+            self._expiry.cancel()
+        connection.outbox.abandon()
+        node.hub.remove(connection)
+        node.seats.leave(connection.principal)
+        node.registrar.remove(connection.connection_id)
+        seconds = round(time.monotonic() - self._opened, 3)
+        log.info("connection_closed", connection=connection.connection_id, code=int(code), seconds=seconds)
+
+
+def _admit(node: Node, hello: Hello) -> Principal:
+    if node.health.is_draining:
+        raise handshake.draining()
+    principal = node.doorkeeper.admit(hello)
+    if not node.seats.take(principal):
+        raise handshake.full()
+    return principal
+
+
+async def _turn_away(scope: Scope, send: Send, hello: Hello, refused: Refused) -> None:
+    if hello.sees_closes_only:
+        await send({"type": "websocket.accept", "subprotocol": VERSION_1})
+        await send({"type": "websocket.close", "code": int(refused.close), "reason": refused.error.message})
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        body = orjson.dumps({"error": refused.error.message, "code": refused.error.code})
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "websocket.http.response.start", "status": refused.status, "headers": raw})
+        await send({"type": "websocket.http.response.body", "body": body})
+    else:
+        await send({"type": "websocket.close"})  # the server says 403
+
+
+def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
+    now = now_ms()
+    client = scope.get("client")
+    return Row(
+        connection_id=connection.connection_id,
+        node_id=node.node_id,
+        tenant=connection.principal.tenant,
+        user=connection.principal.user,
+        connected_ms=now,
+        last_ping_ms=now,
+        source_ip=client[0] if client else "",
+        user_agent=hello.headers.get("user-agent", "")[:MAX_USER_AGENT],
+    )
+
+
+def _welcome(node: Node, connection: Connection) -> bytes:
+    settings = node.settings
+    spread_ms = RECONNECT_SPREAD_MS + RECONNECT_PER_SOCKET_MS * len(node.hub)
+    return frames.welcome(
+        connection.connection_id,
+        node.node_id,
+        time.time(),
+        heartbeat_ms=HEARTBEAT_MS,
+        token_expires_at=connection.principal.expires,
+        limits={
+            "message_bytes": settings.max_message_bytes,
+            "in_flight": settings.max_in_flight,
+            "rate": int(settings.rate_limit),
+        },
+        reconnect_ms=(RECONNECT_MIN_MS, min(RECONNECT_MAX_MS, spread_ms)),
+    )

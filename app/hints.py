@@ -1,0 +1,134 @@
+"""Telling workers of jobs that were just stored, so that none has to wait for a sweep."""
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from app.owners import Post
+from app.tasks import Tasks
+from streamer.cluster.calls import Gone, Unreachable
+from streamer.cluster.registry import Peers
+from streamer.jobs.model import Job
+from streamer.store.base import NodeRow
+from streamer.telemetry.metrics import Metrics
+
+HINT: Final = "/internal/hint"
+MAX_BATCH: Final = 100
+MAX_TRIES: Final = 3
+"""One worker, and two more where it did not take the job; the sweep finds it anyway."""
+
+
+@dataclass(slots=True)
+class Hint:
+    job_id: str
+    queue: str
+    action: str
+    tried: set[str] = field(default_factory=set)  # worker sessions
+
+    def suits(self, row: NodeRow) -> bool:
+        info = row.info
+        return (
+            not info.get("draining")
+            and row.node_id not in self.tried
+            and self.queue in info.get("queues", ())
+            and self.action in info.get("actions", ())
+        )
+
+
+class Hints:
+    """Picks, for each job, the freer one of two random workers with free slots; sends in batches, one POST at a
+    time per worker. When all are full nobody is told: whoever frees a slot looks by itself.
+    """
+
+    def __init__(self, post: Post, peers: Peers, tasks: Tasks, metrics: Metrics) -> None:
+        self._post = post
+        self._peers = peers
+        self._tasks = tasks
+        self._results = {result: metrics.hints.labels(result) for result in ("taken", "refused", "failed")}
+        self._waiting: dict[str, list[Hint]] = defaultdict(list)  # by worker session
+        self._sending: set[str] = set()  # worker sessions with a POST under way
+        self._spent: dict[str, tuple[int, int]] = {}  # session -> beat of its row, slots promised away since then
+
+    def tell(self, job: Job) -> None:
+        """Hints at a job that is ready now; never blocks, never raises."""
+        self._assign(Hint(job.job_id, job.queue, job.action))
+
+    def _assign(self, hint: Hint) -> None:
+        if len(hint.tried) >= MAX_TRIES:
+            return
+        able = [row for row in self._peers.rows() if hint.suits(row) and self._free(row) > 0]
+        if not able:
+            return
+        best = max(random.sample(able, min(2, len(able))), key=self._free)
+        self._spend(best, 1)
+        hint.tried.add(best.node_id)
+        self._waiting[best.node_id].append(hint)
+        if best.node_id not in self._sending:
+            self._sending.add(best.node_id)
+            self._tasks.start(self._send_all(best.node_id), f"hints {best.node_id}")
+
+    def _free(self, row: NodeRow) -> int:
+        beat, spent = self._spent.get(row.node_id, (row.beat, 0))
+        return int(row.info.get("free", 0)) - (spent if beat == row.beat else 0)
+
+    def _spend(self, row: NodeRow, slots: int) -> None:
+        beat, spent = self._spent.get(row.node_id, (row.beat, 0))
+        self._spent[row.node_id] = (row.beat, slots + (spent if beat == row.beat else 0))
+
+    async def _send_all(self, session: str) -> None:
+        try:
+            await asyncio.sleep(0)  # what is submitted in this round of the loop goes along
+            while batch := self._waiting[session][:MAX_BATCH]:
+                del self._waiting[session][:MAX_BATCH]
+                for hint in await self._send(session, batch):
+                    self._assign(hint)
+        finally:
+            self._sending.discard(session)
+            del self._waiting[session]
+            self._forget_the_gone()
+
+    async def _send(self, session: str, batch: list[Hint]) -> list[Hint]:
+        """Those that were not taken."""
+        taken = await self._offer(session, batch)
+        if taken is None:
+            self._results["failed"].inc(len(batch))
+            left = batch
+        else:
+            left = [hint for hint in batch if hint.job_id not in taken]
+            self._results["taken"].inc(len(batch) - len(left))
+            self._results["refused"].inc(len(left))
+        if left:
+            self._mark_full(session)
+        return left
+
+    async def _offer(self, session: str, batch: list[Hint]) -> frozenset[str] | None:
+        """The jobs that this worker took; None where it could not be asked."""
+        endpoint = self._peers.endpoint(session)
+        if endpoint is None:
+            return None
+        jobs = [{"id": hint.job_id, "queue": hint.queue, "action": hint.action} for hint in batch]
+        try:
+            return _taken(await self._post(endpoint, HINT, orjson.dumps({"jobs": jobs})))
+        except (Unreachable, Gone):
+            return None
+
+    def _mark_full(self, session: str) -> None:
+        """Until its row says otherwise."""
+        row = self._peers.get(session)
+        if row is not None:
+            self._spend(row, int(row.info.get("free", 0)))
+
+    def _forget_the_gone(self) -> None:
+        for session in [session for session in self._spent if self._peers.get(session) is None]:
+            del self._spent[session]
+
+
+def _taken(answer: bytes) -> frozenset[str]:
+    with contextlib.suppress(orjson.JSONDecodeError, AttributeError, TypeError):  # an answer that says nothing
+        return frozenset(orjson.loads(answer).get("taken", ()))
+    return frozenset()

@@ -1,0 +1,32 @@
+"""A node: what one app process is made of."""
+
+from dataclasses import dataclass
+
+from app.dispatch import Dispatch
+from app.handshake import Doorkeeper
+from app.health import Health
+from app.hub import Hub
+from app.inline import Inline
+from app.limits import Seats
+from app.registrar import Registrar
+from app.tasks import Tasks
+from streamer.settings import Settings
+from streamer.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """The parts of a node that others ask for; `lifespan` puts them together. The ASGI state has it as `node`."""
+
+    node_id: str  # the boot id of this process
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    hub: Hub
+    seats: Seats
+    doorkeeper: Doorkeeper
+    dispatch: Dispatch
+    inline: Inline
+    registrar: Registrar
+    tasks: Tasks
+    internal_url: str

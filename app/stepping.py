@@ -1,0 +1,45 @@
+"""Running a coroutine up to where it waits, without a task of its own."""
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STOPPED = (Exception, asyncio.CancelledError)
+"""What the code of a handler may end with; KeyboardInterrupt and SystemExit are nobody's answer."""
+
+
+def start(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Runs `work` until it waits for something. None: it ended; else await what is returned, in this very task.
+
+    The first step runs in the caller's task, so the rest has to: `asyncio.timeout` and `asyncio.current_task`
+    hold on to the task in which they were entered.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration:
+        return None
+    return rest(work, awaited)
+
+
+@types.coroutine
+def rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """Goes on with a coroutine whose first step was taken by `send(None)`, which gave `awaited`."""
+    step: Callable[[Any], Any]
+    while True:
+        try:
+            answer = yield awaited
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # noqa: BLE001  # handed on to `work`, as `yield from` does
+            step, argument = work.throw, error
+        else:
+            step, argument = work.send, answer
+        try:
+            awaited = step(argument)
+        except StopIteration as done:
+            result: T = done.value
+            return result
