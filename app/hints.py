@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +21,7 @@ HINT: Final = "/internal/hint"
 MAX_BATCH: Final = 100
 MAX_TRIES: Final = 3
 """One worker, and two more where it did not take the job; the sweep finds it anyway."""
+MAX_UNPLACED: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Hint:
     queue: str
     action: str
     tried: set[str] = field(default_factory=set)  # worker sessions
+    was_unplaced: bool = False  # nobody suited it when it was made
 
     def suits(self, row: NodeRow) -> bool:
         info = row.info
@@ -42,7 +44,8 @@ class Hint:
 
 class Hints:
     """Picks, for each job, the freer one of two random workers with free slots; sends in batches, one POST at a
-    time per worker. When all are full nobody is told: whoever frees a slot looks by itself.
+    time per worker. When all are full nobody is told: whoever frees a slot looks by itself. Where no worker is
+    known that does such jobs, as just after a start, the hint waits for the next look at the registry.
     """
 
     def __init__(self, post: Post, peers: Peers, tasks: Tasks, metrics: Metrics) -> None:
@@ -52,17 +55,28 @@ class Hints:
         self._results = {result: metrics.hints.labels(result) for result in ("taken", "refused", "failed")}
         self._waiting: dict[str, list[Hint]] = defaultdict(list)  # by worker session
         self._sending: set[str] = set()  # worker sessions with a POST under way
+        self._unplaced: deque[Hint] = deque(maxlen=MAX_UNPLACED)  # suited nobody who was known
         self._spent: dict[str, tuple[int, int]] = {}  # session -> beat of its row, slots promised away since then
 
     def tell(self, job: Job) -> None:
         """Hints at a job that is ready now; never blocks, never raises."""
         self._assign(Hint(job.job_id, job.queue, job.action))
 
+    def workers_seen(self) -> None:
+        """The registry was read anew: what suited nobody before has one more try."""
+        unplaced, self._unplaced = self._unplaced, deque(maxlen=MAX_UNPLACED)
+        for hint in unplaced:
+            hint.was_unplaced = True
+            self._assign(hint)
+
     def _assign(self, hint: Hint) -> None:
         if len(hint.tried) >= MAX_TRIES:
             return
-        able = [row for row in self._peers.rows() if hint.suits(row) and self._free(row) > 0]
+        suited = [row for row in self._peers.rows() if hint.suits(row)]
+        able = [row for row in suited if self._free(row) > 0]
         if not able:
+            if not (suited or hint.tried or hint.was_unplaced):
+                self._unplaced.append(hint)
             return
         best = max(random.sample(able, min(2, len(able))), key=self._free)
         self._spend(best, 1)

@@ -64,7 +64,7 @@ class Hub:
             self._dropped["foreign"].inc()
             return
         tracker = connection.trackers.get(delivery.job_id)
-        if tracker is None:
+        if tracker is None or tracker.is_stale(delivery.frame):
             self._dropped["stale"].inc()
             return
         tracker.heard = time.monotonic()

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 
-from app import listener
+from app import internal
 from app.cancel import Cancels
 from app.delivery import Deliveries
 from app.dispatch import Dispatch
@@ -20,7 +20,6 @@ from app.hints import Hints
 from app.hub import Hub
 from app.inline import Inline
 from app.limits import Seats
-from app.listener import Listener
 from app.node import Node
 from app.owners import Owners
 from app.registrar import Registrar
@@ -31,21 +30,18 @@ from streamer.cluster import address
 from streamer.cluster.calls import Caller
 from streamer.cluster.courier import Courier
 from streamer.cluster.lanes import Lanes
+from streamer.cluster.listener import Listener
 from streamer.cluster.registry import APP, WORKER, Beat, Peers
-from streamer.cluster.sigv4 import Key
-from streamer.errors import ConfigurationError, StoreUnavailable
+from streamer.errors import StoreUnavailable
 from streamer.jobs import ids
+from streamer.process import cluster_keys, opened, reached
 from streamer.registry import Registry
 from streamer.settings import Settings
-from streamer.store.base import Observer, Store
-from streamer.store.open import open_store
-from streamer.store.queue import Retention
+from streamer.store.base import Store
 from streamer.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-FIRST_BACK_OFF_S: Final = 0.5
-MAX_BACK_OFF_S: Final = 5.0
 GOODBYE_S: Final = 3.0
 """For telling the store that this node is gone; it finds out by itself otherwise."""
 LAG_SAMPLE_S: Final = 1.0
@@ -58,15 +54,16 @@ async def running(settings: Settings, registry: Registry) -> AsyncIterator[Node]
     keys = cluster_keys(settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(registry.running())
-        store = await stack.enter_async_context(_opened(settings, metrics))
+        store = await stack.enter_async_context(opened(settings, metrics))
         caller = await stack.enter_async_context(Caller(keys[0]))
-        internal = stack.enter_context(contextlib.closing(Listener(settings.internal_host, settings.internal_port)))
-        parts = Parts(settings, registry, metrics, store, caller, internal.port)
+        listener = Listener(settings.internal_host, settings.internal_port, setting="STREAMER_INTERNAL_PORT")
+        stack.enter_context(contextlib.closing(listener))
+        parts = Parts(settings, registry, metrics, store, caller, listener.port)
         stack.push_async_callback(parts.courier.close)
         stack.push_async_callback(parts.node.tasks.stop)
         parts.start()
-        app = listener.application(parts.node, Deliveries(parts.node.hub, keys, metrics))
-        parts.node.tasks.start(internal.serve(app), "internal listener")
+        app = internal.application(parts.node, Deliveries(parts.node.hub, keys, metrics))
+        parts.node.tasks.start(listener.serve(app), "internal listener")
         stack.push_async_callback(parts.leave)
         yield parts.node
 
@@ -95,11 +92,12 @@ class Parts:
         self.rereads = Rereads(hub, store.requests)
         owners = Owners(caller.post, self.workers, tasks)
         inline = Inline(registry, timeout_s=settings.inline_timeout_s, progress_live_ms=settings.progress_live_ms)
+        self.hints = Hints(caller.post, self.workers, tasks, metrics)
         submits = Submits(
             requests=store.requests,
             connections=store.connections,
             hub=hub,
-            hints=Hints(caller.post, self.workers, tasks, metrics),
+            hints=self.hints,
             owners=owners,
             rereads=self.rereads,
             policy=Policy(max_retries=settings.max_retries, start_within_ms=settings.queue_timeout_s * 1000),
@@ -134,7 +132,7 @@ class Parts:
         """Starts everything that goes on by itself."""
         start, beat_s = self.node.tasks.start, self._settings.session_beat_s
         start(self._take_part(), "beat")
-        start(_kept_fresh(self.workers, beat_s), "peers worker")
+        start(_kept_fresh(self.workers, beat_s, self.hints.workers_seen), "peers worker")
         start(_kept_fresh(self.nodes, self._settings.session_dead_s / 2), "peers app")
         start(self.rereads.run(), "rereads")
         start(self.node.registrar.run(), "registrar")
@@ -154,25 +152,10 @@ class Parts:
             log.warning("node_row_left", node=self.node.node_id, reason=str(error))
 
     async def _take_part(self) -> None:
-        await self._first_contact()
+        await reached(self._settings, self._store)
         self.node.health.store_was_seen = True
         log.info("node_ready", node=self.node.node_id)
         await self._beat.run()
-
-    async def _first_contact(self) -> None:
-        """Waits for the store, however long that takes; the embedded one is made where it is missing."""
-        back_off_s = FIRST_BACK_OFF_S
-        while True:
-            try:
-                if self._settings.store.startswith("sqlite"):
-                    await self._store.create()
-                await self._store.check()
-            except StoreUnavailable as error:
-                log.warning("store_unreachable", reason=str(error), again_in_s=back_off_s)
-            else:
-                return
-            await asyncio.sleep(back_off_s)
-            back_off_s = min(2 * back_off_s, MAX_BACK_OFF_S)
 
     def _info(self) -> Mapping[str, Any]:
         return {
@@ -183,40 +166,12 @@ class Parts:
         }
 
 
-def cluster_keys(settings: Settings) -> Sequence[Key]:
-    """The key that signs, and the one that is accepted beside it. Raises ConfigurationError where there is none."""
-    pairs = (
-        (settings.cluster_key_id, settings.cluster_secret),
-        (settings.cluster_key_id_next, settings.cluster_secret_next),
-    )
-    keys = [Key(key_id, secret.get_secret_value()) for key_id, secret in pairs if key_id and secret]
-    if not keys:
-        raise ConfigurationError("STREAMER_CLUSTER_KEY_ID and STREAMER_CLUSTER_SECRET are needed.")
-    return keys
-
-
-def _opened(settings: Settings, metrics: Metrics) -> contextlib.AbstractAsyncContextManager[Store]:
-    return open_store(
-        settings.store,
-        table_prefix=settings.table_prefix,
-        retention=Retention(outcome_ms=settings.ttl_s * 1000, dead_letter_ms=2 * settings.ttl_s * 1000),
-        observer=_observer(metrics),
-    )
-
-
-def _observer(metrics: Metrics) -> Observer:
-    def observe(verb: str, seconds: float, error: BaseException | None) -> None:
-        metrics.store_seconds.labels(verb).observe(seconds)
-        if isinstance(error, StoreUnavailable):
-            metrics.store_errors.labels(verb).inc()
-
-    return observe
-
-
-async def _kept_fresh(peers: Peers, interval_s: float) -> None:
+async def _kept_fresh(peers: Peers, interval_s: float, seen: Callable[[], None] = lambda: None) -> None:
+    """Reads the rows of a kind again and again; `seen` is told each time that it could."""
     while True:
         with contextlib.suppress(StoreUnavailable):  # the beat says so; the rows that we have may still be right
             await peers.refresh()
+            seen()
         await asyncio.sleep(interval_s)
 
 

@@ -14,6 +14,7 @@ from app.node import Node
 from app.page import Page
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
+from streamer.process import cluster_keys
 from streamer.settings import Settings
 from streamer.telemetry import log
 
@@ -29,7 +30,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         settings = Settings.read()
         log.configure(settings.log_format, settings.log_level)
     settings.checked_for_node()
-    lifespan.cluster_keys(settings)
+    cluster_keys(settings)
     registry = load_registry(settings.actions, threads=settings.threads)
 
     @asynccontextmanager

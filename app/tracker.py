@@ -92,16 +92,20 @@ class Tracker:
 
     # --- frames ---------------------------------------------------------------------------------------------
 
+    def is_stale(self, frame: Frame) -> bool:
+        """Whether the frame comes too late to be told: of an attempt that is over, or told before."""
+        return self.done or (frame.kind != "outcome" and frame.position <= self._last)
+
     def take(self, frame: Frame) -> Iterator[Frame]:
         """Gives what is to be sent now: the frame, or nothing."""
-        if self.done:
+        if self.is_stale(frame):
             return
         if self._owed:
             self._hold(frame)
         elif frame.kind == "outcome":
             self.done = True
             yield frame
-        elif frame.position > self._last and self._may_say(frame):
+        elif self._may_say(frame):
             self._last = frame.position
             yield frame
 

@@ -11,11 +11,9 @@ import structlog
 
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
+from streamer.process import opened
 from streamer.registry import Registry
 from streamer.settings import Settings
-from streamer.store.base import Observer
-from streamer.store.open import open_store
-from streamer.store.queue import Retention
 from streamer.telemetry import log as logs
 from streamer.telemetry.metrics import Metrics
 from workers.worker import Worker
@@ -42,11 +40,7 @@ def main() -> int:
 async def serve(settings: Settings, registry: Registry) -> None:
     """Runs a worker until a signal asks it to stop."""
     metrics = Metrics()
-    retention = Retention(outcome_ms=settings.ttl_s * 1000)
-    opened = open_store(
-        settings.store, table_prefix=settings.table_prefix, retention=retention, observer=observer(metrics)
-    )
-    async with opened as store:
+    async with opened(settings, metrics) as store:
         worker = Worker(settings, registry, store, metrics)
         on_signal(worker.stop)
         await worker.run()
@@ -65,17 +59,6 @@ def on_signal(stop: Callable[[], None]) -> None:
 
     for each in SIGNALS:
         loop.add_signal_handler(each, stop_once, each)
-
-
-def observer(metrics: Metrics) -> Observer:
-    """Counts every call to the store."""
-
-    def observe(verb: str, seconds: float, error: BaseException | None) -> None:
-        metrics.store_seconds.labels(verb).observe(seconds)
-        if error is not None:
-            metrics.store_errors.labels(verb).inc()
-
-    return observe
 
 
 if __name__ == "__main__":

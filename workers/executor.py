@@ -19,12 +19,12 @@ from streamer.errors import Fenced, InvalidAction, InvalidPayload, NotFound, Res
 from streamer.jobs import ids, retry
 from streamer.jobs.model import Failure, Job, Status
 from streamer.registry import Registry
+from streamer.store.back_off import persistently
 from streamer.store.base import RequestQueue, now_ms
 from streamer.telemetry.metrics import Metrics
 from streamer.threads import NoThreadFree
 from workers import verdict
 from workers.attempt import Attempt, Ending, Stop
-from workers.back_off import persistently
 from workers.progress import ProgressReporter
 from workers.reports import LEFT, Reports
 from workers.verdict import Again, Completed, Failed, Stopped, Verdict

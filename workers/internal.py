@@ -1,13 +1,10 @@
-"""The worker's own listener: signed calls from nodes, and what monitoring asks."""
+"""What a worker answers on its internal port: signed calls from nodes, and what monitoring asks."""
 
-import contextlib
-import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -98,40 +95,3 @@ async def _body(request: Request) -> bytes:
 
 def _json(answer: Mapping[str, Any]) -> Response:
     return Response(orjson.dumps(answer), media_type="application/json")
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to the process, not to its internal listener."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class Listener:
-    """An open socket with the application behind it. `port` is the real one where 0 was asked for."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = _bound(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        self._server: _Server | None = None  # until `serve`
-
-    async def serve(self, app: Starlette) -> None:
-        """Serves until `stop`."""
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
-        )
-        self._server = _Server(config)
-        await self._server.serve([self._socket])
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)

@@ -14,21 +14,20 @@ from streamer.cluster import address
 from streamer.cluster.calls import Caller
 from streamer.cluster.courier import Courier
 from streamer.cluster.lanes import Lanes
+from streamer.cluster.listener import Listener
 from streamer.cluster.registry import APP, WORKER, Peers
-from streamer.cluster.sigv4 import Key
-from streamer.errors import ConfigurationError, StoreUnavailable
+from streamer.errors import StoreUnavailable
 from streamer.jobs.model import Job
+from streamer.process import cluster_keys, reached
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
 from streamer.telemetry.metrics import Metrics
 from workers import internal
 from workers.attempt import STUBBORN_S, Attempt
-from workers.back_off import BackOff
 from workers.claims import Claims
 from workers.executor import Executor
 from workers.heads import Heads
-from workers.internal import Listener
 from workers.progress import Pace, ProgressReporter
 from workers.reports import Reports
 from workers.rescue import Rescue
@@ -152,7 +151,7 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[asyncio.Task[None]]:
         settings = self._settings
-        listener = Listener(settings.internal_host, settings.worker_port)
+        listener = Listener(settings.internal_host, settings.worker_port, setting="STREAMER_WORKER_PORT")
         host = address.advertised(settings.advertise_host, settings.internal_host)
         self.endpoint = address.endpoint(host, listener.port)
         log.info("listening", what="worker", host=settings.internal_host, port=listener.port, endpoint=self.endpoint)
@@ -160,12 +159,11 @@ class Worker:
         try:
             yield serving
         finally:
-            listener.stop()
-            await asyncio.wait([serving])
+            await _end(serving)
             listener.close()
 
     async def _live(self) -> None:
-        await self._store_there()
+        await reached(self._settings, self._store)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run(), name="session")
             await self._session.begun()
@@ -173,21 +171,6 @@ class Worker:
             group.create_task(self._rescue.run(), name="rescue")
             group.create_task(self._upkeep.run(), name="upkeep")
             self._sweeping = group.create_task(self._wakeups.sweep_for_ever(), name="sweep")
-
-    async def _store_there(self) -> None:
-        back_off, was_away = BackOff(), False
-        while True:
-            try:
-                if self._settings.store.startswith("sqlite"):  # an embedded store is nobody else's to make
-                    await self._store.create()
-                await self._store.check()
-            except StoreUnavailable as error:
-                if not was_away:
-                    log.warning("store_awaited", reason=str(error))
-                was_away = True
-                await back_off.pause()
-            else:
-                return
 
     async def _until_stopped(self, *parts: asyncio.Task[None]) -> None:
         """Returns when asked to stop. Raises what a part died of: none ends by itself."""
@@ -266,18 +249,6 @@ class Worker:
         for attempt in self._slots.running(routes):
             attempt.join(routes[attempt.job.job_id])
         return {}
-
-
-def cluster_keys(settings: Settings) -> tuple[Key, ...]:
-    """The key pairs that are valid: the first signs. Raises ConfigurationError where there is none."""
-    pairs = (
-        (settings.cluster_key_id, settings.cluster_secret),
-        (settings.cluster_key_id_next, settings.cluster_secret_next),
-    )
-    keys = tuple(Key(name, secret.get_secret_value()) for name, secret in pairs if name and secret)
-    if not keys:
-        raise ConfigurationError("Set STREAMER_CLUSTER_KEY_ID and STREAMER_CLUSTER_SECRET.")
-    return keys
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

@@ -1,5 +1,6 @@
 """Calls from process to process: a signed POST over a kept connection."""
 
+import io
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +15,9 @@ from streamer.cluster.sigv4 import Call, Key
 CONNECT_S: Final = 0.3
 TOTAL_S: Final = 1.0
 _KEEP_ALIVE_S: Final = 4.0  # below uvicorn's 5 s, so that it is we who close an idle connection
+
+_STREAMED_BYTES: Final = 1 << 20
+"""aiohttp warns where more than this is sent in one piece."""
 
 
 class Unreachable(Exception):
@@ -59,8 +63,9 @@ class Caller:
             raise Unreachable("this process is not calling (any more)")
         headers = {"host": urlsplit(endpoint).netloc, "content-type": "application/json"}
         headers |= sigv4.sign(self._key, Call(method="POST", path=path, headers=headers, body=body), self._clock())
+        data = body if len(body) < _STREAMED_BYTES else io.BytesIO(body)
         try:
-            async with self._http.post(endpoint + path, data=body, headers=headers) as answer:
+            async with self._http.post(endpoint + path, data=data, headers=headers) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{endpoint}: {error or type(error).__name__}") from error

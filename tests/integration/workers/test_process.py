@@ -19,7 +19,6 @@ from streamer.errors import StoreUnavailable
 from streamer.settings import Settings
 from streamer.store.base import Store
 from streamer.store.open import open_store
-from streamer.telemetry.metrics import Metrics
 from tests.integration.workers.stage import SHORT, FakeNode, Stage
 from tests.support.until import until
 from workers import __main__ as program
@@ -142,13 +141,3 @@ def test_main_tells_how_it_ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setenv("STREAMER_WAKEUPS", "direct")
     assert program.main() == program.CANNOT_START
     assert "STREAMER_WAKEUPS" in capsys.readouterr().err
-
-
-def test_calls_to_the_store_are_counted() -> None:
-    metrics = Metrics()
-    observe = program.observer(metrics)
-    observe("claim", 0.1, None)
-    observe("claim", 0.1, OSError())
-    sample = metrics.registry.get_sample_value
-    assert sample("streamer_store_seconds_count", {"verb": "claim"}) == 2
-    assert sample("streamer_store_errors_total", {"verb": "claim"}) == 1

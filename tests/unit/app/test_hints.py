@@ -153,3 +153,23 @@ async def test_what_comes_while_a_post_is_under_way_goes_with_the_next(stage: St
     stage.held.set()
     await stage.done()
     assert [len(ids) for _, ids in stage.calls] == [1, 2]
+
+
+async def test_a_job_that_suits_nobody_is_hinted_once_more_when_workers_are_seen(stage: Stage) -> None:
+    await stage.set()
+    stage.hints.tell(job(client_id="early"))
+    stage.hints.workers_seen()
+    stage.hints.workers_seen()
+    await stage.set(worker("w1"))
+    stage.hints.tell(job(client_id="late"))
+    stage.hints.workers_seen()
+    await stage.done()
+    assert [len(ids) for _, ids in stage.calls] == [1]
+
+    stage.calls.clear()
+    await stage.set(worker("w2", actions=["another"]))
+    stage.hints.tell(job(client_id="held"))
+    await stage.set(worker("w1"))
+    stage.hints.workers_seen()
+    await stage.done()
+    assert [endpoint for endpoint, _ in stage.calls] == ["http://w1"]

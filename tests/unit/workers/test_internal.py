@@ -95,10 +95,3 @@ async def test_what_monitoring_asks_is_open(client: Client) -> None:
     status, body = await client.call("GET", "/metrics", key=None)
     assert status == 200
     assert b"streamer_running 0.0" in body
-
-
-async def test_a_listener_that_was_never_served_can_be_stopped() -> None:
-    listener = internal.Listener("127.0.0.1", 0)
-    assert listener.port > 0
-    listener.stop()
-    listener.close()
