@@ -107,6 +107,7 @@ def test_levels(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_loggers_that_print_paths_speak_from_warning_on(monkeypatch: pytest.MonkeyPatch) -> None:
     out = configured(monkeypatch, "json", "DEBUG")
     for name in log.QUIET:
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # a server of another test may have shut it
         logging.getLogger(name).info("GET /ws?token=hidden")
         logging.getLogger(name).warning("loud")
     assert [line["event"] for line in lines(out)] == ["loud"] * len(log.QUIET)
