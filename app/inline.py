@@ -1,10 +1,11 @@
 """Running an action inline: on this node, answered at once, nothing stored.
 
-A handler that never waits costs no task, no timer and no context variable: it is driven one step in the task that
+A handler that never waits costs no task and no timer: it is driven one step in the task that
 read its frame. One that waits goes on in that task, and another task reads the socket (see `reader`).
 """
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Awaitable, Coroutine
@@ -122,8 +123,9 @@ class Inline:
     # --- a run ----------------------------------------------------------------------------------------------
 
     def _first_step(self, run: Run, ctx: Context, work: Coroutine[Any, Any, Any]) -> Awaitable[None] | None:
+        context = contextvars.copy_context()  # what this handler sets is nothing to the connection's next one
         try:
-            awaited = work.send(None)
+            awaited = context.run(work.send, None)
         except StopIteration as done:
             self._succeed(run, done.value)
         except stepping.STOPPED as error:
@@ -131,13 +133,15 @@ class Inline:
         else:
             run.ctx = ctx
             self._wait_for(run)
-            return self._other_steps(run, work, awaited)
+            return self._other_steps(run, work, awaited, context)
         return None
 
-    async def _other_steps(self, run: Run, work: Coroutine[Any, Any, Any], awaited: Any) -> None:
+    async def _other_steps(
+        self, run: Run, work: Coroutine[Any, Any, Any], awaited: Any, context: contextvars.Context
+    ) -> None:
         run.task = task = asyncio.current_task()
         try:
-            result = await stepping.rest(work, awaited)
+            result = await stepping.rest(work, awaited, context)
         except stepping.STOPPED as error:
             self._forget(run)
             if run.stopped is None and task is not None and task.cancelling():

@@ -1,7 +1,6 @@
 """Reading a socket: one task reads at any time, and whoever finds something to wait for hands the reading on."""
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -25,7 +24,7 @@ class Reader:
     The first leader is the ASGI server's task for this socket, which must live as long as the socket does.
     """
 
-    __slots__ = ("_connection", "_context", "_max_bytes", "_on_end", "_over", "_receive", "_take", "_tasks")
+    __slots__ = ("_connection", "_max_bytes", "_on_end", "_over", "_receive", "_take", "_tasks")
 
     def __init__(
         self, connection: Connection, receive: Receive, take: Take, on_end: Callable[[int], None], *, max_bytes: int
@@ -37,7 +36,6 @@ class Reader:
         self._max_bytes = max_bytes
         self._over = asyncio.get_running_loop().create_future()  # done when the socket is gone
         self._tasks: set[asyncio.Task[None]] = set()
-        self._context = contextvars.copy_context()  # of every leader: none inherits what a handler has set
 
     async def run(self) -> None:
         """Reads until the socket is gone and every answer that was waited for is given."""
@@ -72,7 +70,7 @@ class Reader:
 
     def _hand_on(self) -> None:
         name = f"reader {self._connection.connection_id}"
-        task = asyncio.create_task(self._lead(), name=name, context=self._context.copy())
+        task = asyncio.create_task(self._lead(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._led)
 

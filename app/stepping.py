@@ -1,6 +1,7 @@
 """Running a coroutine up to where it waits, without a task of its own."""
 
 import asyncio
+import contextvars
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
@@ -25,8 +26,13 @@ def start(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
 
 
 @types.coroutine
-def rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
-    """Goes on with a coroutine whose first step was taken by `send(None)`, which gave `awaited`."""
+def rest(
+    work: Coroutine[Any, Any, T], awaited: Any, context: contextvars.Context | None = None
+) -> Generator[Any, Any, T]:
+    """Goes on with a coroutine whose first step was taken by `send(None)`, which gave `awaited`.
+
+    Where that step ran in a `context` of its own, so do the others.
+    """
     step: Callable[[Any], Any]
     while True:
         try:
@@ -39,7 +45,7 @@ def rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
         else:
             step, argument = work.send, answer
         try:
-            awaited = step(argument)
+            awaited = step(argument) if context is None else context.run(step, argument)
         except StopIteration as done:
             result: T = done.value
             return result

@@ -29,7 +29,7 @@ async def wait(_: Context, request: Gate) -> dict[str, str]:
     left_behind.set(request.gate)
     runs[request.gate] += 1
     await gates[request.gate].wait()
-    return {"gate": request.gate}
+    return {"gate": left_behind.get()}
 
 
 @action("wait_long", timeout=0.2)
@@ -67,7 +67,9 @@ async def same_task(_: Context) -> bool:
 
 @action("context_variable")
 async def context_variable(_: Context) -> str:
-    return left_behind.get()
+    found = left_behind.get()
+    left_behind.set("by a handler that never waits")
+    return found
 
 
 @action("crash")
