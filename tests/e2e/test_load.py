@@ -23,7 +23,9 @@ async def test_a_thousand_jobs_over_fifty_connections(streamer: System) -> None:
         ]
 
         names = [(client, f"{number}.{job}") for number, client in enumerate(clients) for job in range(JOBS_EACH)]
-        await asyncio.gather(*(client.insist("steps", {"steps": 2, "say": name}, name) for client, name in names))
+        await asyncio.gather(
+            *(client.insist("steps", {"steps": 2, "step_s": 0.1, "say": name}, name) for client, name in names)
+        )
         for client, name in names:
             outcome = await client.expect("complete", request_id=name, timeout_s=200)
             assert outcome["result"]["say"] == name
