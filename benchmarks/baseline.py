@@ -16,10 +16,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 
 def echo(payload: Any) -> Any:
-    return {"echo": payload, "action": "echo", "received_at": time.time()}
+    return {"echo": payload, "action": "benchmark_echo", "received_at": time.time()}
 
 
-ACTIONS: dict[str, Callable[[Any], Any]] = {"echo": echo}
+ACTIONS: dict[str, Callable[[Any], Any]] = {"benchmark_echo": echo}
 
 
 async def endpoint(socket: WebSocket) -> None:

@@ -94,7 +94,7 @@ def main() -> None:
     print(f"Jobs through one node and one worker on SQLite, {SOCKETS} sockets")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = {**processes.environment(folder), "STREAMER_ACTIONS": "benchmarks.clock"}
+        environment = processes.environment(folder)
         with processes.node(environment) as (node, port), processes.worker(environment) as worker:
             asyncio.run(measure(port, (node, worker), folder))
 

@@ -11,7 +11,7 @@ TEXT: Final = 0x81
 PING: Final = 0x89
 _PONG: Final = 0x8A
 _REQUEST: Final = (
-    b'{"type":"request","id":"%d","action":"echo","payload":{"message":"a message of an ordinary length"}}'
+    b'{"type":"request","id":"%d","action":"benchmark_echo","payload":{"message":"a message of an ordinary length"}}'
 )
 
 

@@ -76,6 +76,7 @@ def environment(folder: Path) -> dict[str, str]:
     """What node and worker share: one SQLite file, tokens and everything else as deployed, limits out of the way."""
     return {
         "STREAMER_STORE": f"sqlite:///{folder / 'bench.db'}",
+        "STREAMER_ACTIONS": "benchmarks.actions",
         "STREAMER_JWT_SECRET": SECRET,
         "STREAMER_CLUSTER_KEY_ID": "bench",
         "STREAMER_CLUSTER_SECRET": SECRET,
