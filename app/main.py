@@ -3,10 +3,13 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, WebSocketRoute
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import health, lifespan
 from app.endpoint import Endpoint
@@ -19,6 +22,8 @@ from streamer.settings import Settings
 from streamer.telemetry import log
 
 events = structlog.get_logger()
+
+PATH: Final = "/ws"
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -43,16 +48,26 @@ def create_app(settings: Settings | None = None) -> Starlette:
             raise
 
     logging.getLogger("uvicorn.error").addFilter(_is_no_denial)
-    app = Starlette(routes=_routes(settings), lifespan=running)
+    app = Starlette(routes=_routes(settings), lifespan=running, middleware=[Middleware(Sockets, endpoint=Endpoint())])
     app.state.registry = registry
     return app
 
 
+class Sockets:
+    """Hands sockets straight to their endpoint. Starlette's router would wrap `send` to tell exceptions by HTTP, which
+    costs every frame a coroutine, and has nothing to tell a socket."""
+
+    def __init__(self, app: ASGIApp, endpoint: Endpoint) -> None:
+        self._app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "websocket" and scope["path"] == PATH
+        await (self._endpoint if is_ours else self._app)(scope, receive, send)
+
+
 def _routes(settings: Settings) -> list[BaseRoute]:
-    routes: list[BaseRoute] = [
-        WebSocketRoute("/ws", Endpoint()),
-        *health.routes(lambda request: request.state.node.health),
-    ]
+    routes: list[BaseRoute] = [*health.routes(lambda request: request.state.node.health)]
     if settings.console:
         routes.append(Mount("/", Page()))
     return routes

@@ -1,5 +1,6 @@
 """Text frame -> message, or InvalidMessage with a sentence that names what is wrong."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -49,7 +50,7 @@ def _request(frame: dict[str, Any]) -> Request:
     action = frame.get("action")
     if type(action) is not str:
         _refuse(frame, "action is missing." if action is None else "action must be a string.")
-    if not ids.ACTION.fullmatch(action):
+    if not _is_action_name(action):
         _refuse(frame, "action must be 1 to 64 letters, digits, dots, underscores or hyphens.")
     request_id = frame.get("id")
     if request_id is None:
@@ -68,6 +69,11 @@ def _request(frame: dict[str, Any]) -> Request:
         metadata,
         DEFAULT_OPTIONS if options is None else _options(frame, options),
     )
+
+
+@functools.lru_cache(maxsize=512)  # the same few names with every message
+def _is_action_name(name: str) -> bool:
+    return ids.ACTION.fullmatch(name) is not None
 
 
 def _cancel(frame: dict[str, Any]) -> Cancel:

@@ -1,9 +1,12 @@
 """Metrics: one table, and an object with one attribute per row of it."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.telemetry.metrics import METRICS, Metrics
+from streamer.telemetry.metrics import METRICS, Metrics, observe_all
 
 
 def test_the_table_and_the_attributes_agree() -> None:
@@ -43,3 +46,19 @@ def test_two_of_them_do_not_meet() -> None:
     one, other = Metrics(), Metrics()
     one.sessions_dead.inc()
     assert "streamer_sessions_dead_total 0.0" in other.exposition().decode()
+
+
+@given(st.lists(st.floats(0, 100), min_size=1))
+def test_many_values_at_a_time_are_as_many_one_at_a_time(values: list[float]) -> None:
+    one, many = Metrics(), Metrics()
+    for value in values:
+        one.inline_seconds.labels("echo").observe(value)
+    observe_all(many.inline_seconds.labels("echo"), values)
+    for name in ("bucket", "count"):
+        assert samples(many, name) == samples(one, name)
+    assert many.inline_seconds.labels("echo")._sum.get() == pytest.approx(one.inline_seconds.labels("echo")._sum.get())
+
+
+def samples(metrics: Metrics, name: str) -> list[str]:
+    shown = metrics.exposition().decode().splitlines()
+    return [line for line in shown if line.startswith(f"streamer_inline_seconds_{name}")]
