@@ -1,6 +1,7 @@
 """Servers and engines that tests of several folders share."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,12 @@ def dynamodb_engine(dynamodb_local: DynamoDBLocal) -> Engine:
 @pytest.fixture(scope="session")
 def aws_engine() -> Engine:
     return _with_tables(Engine("aws", "dynamodb", AWS_PREFIX or ""))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: looking through it again and again costs tenths of seconds,
+    during which the loop of a test stands still."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

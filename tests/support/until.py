@@ -7,12 +7,15 @@ from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
+PATIENT_S = 20.0
+"""For time-outs that a test is not about: a busy machine must not fail it."""
+
 
 @overload
 async def until(condition: Callable[[], Awaitable[T | None]], *, timeout_s: float = ..., what: str = ...) -> T: ...
 @overload
 async def until(condition: Callable[[], T | None], *, timeout_s: float = ..., what: str = ...) -> T: ...
-async def until(condition: Callable[[], Any], *, timeout_s: float = 20.0, what: str = "") -> Any:
+async def until(condition: Callable[[], Any], *, timeout_s: float = PATIENT_S, what: str = "") -> Any:
     """The first truthy value of `condition`, asked again every 10 ms. AssertionError when the time is over."""
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s

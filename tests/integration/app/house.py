@@ -23,6 +23,7 @@ from streamer.protocol.frames import Place
 from streamer.settings import Settings
 from streamer.store.base import RequestQueue, Store
 from streamer.store.open import open_store
+from tests.support.until import PATIENT_S
 
 SECRET = "a secret of at least thirty-two bytes"
 KEY = Key("inside", "shared")
@@ -153,7 +154,7 @@ async def house(folder: Path, **changes: Any) -> AsyncIterator[House]:
         server = await outer.enter_async_context(serving(chosen))
         store = await outer.enter_async_context(open_store(chosen.store))
         await store.create()
-        caller = await outer.enter_async_context(Caller(KEY))
+        caller = await outer.enter_async_context(Caller(KEY, connect_s=PATIENT_S, total_s=PATIENT_S))
         async with AsyncExitStack() as exits:
             yield House(server, store, caller, exits)
 

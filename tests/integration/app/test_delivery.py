@@ -7,10 +7,11 @@ from streamer.cluster.calls import Caller, Unreachable
 from streamer.cluster.sigv4 import Key
 from tests.integration.app.house import House, outcome, token
 from tests.integration.app.test_jobs import job_id, progress_frame
+from tests.support.until import PATIENT_S
 
 
 async def post(node: House, body: bytes, key: Key) -> None:
-    async with Caller(key) as caller:
+    async with Caller(key, connect_s=PATIENT_S, total_s=PATIENT_S) as caller:
         await caller.post(node.node.internal_url, "/internal/deliver", body)
 
 

@@ -19,7 +19,7 @@ from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store, now_ms
 from streamer.telemetry.metrics import Metrics
-from tests.support.until import until
+from tests.support.until import PATIENT_S, until
 from workers.worker import Worker
 
 KEY: Final = Key("test", "secret")
@@ -156,7 +156,7 @@ class Stage:
         return await until(outcome)
 
     async def call(self, worker: Worker, verb: str, jobs: Sequence[Any]) -> Any:
-        async with Caller(KEY) as caller:
+        async with Caller(KEY, connect_s=PATIENT_S, total_s=PATIENT_S) as caller:
             return orjson.loads(await caller.post(worker.endpoint, f"/internal/{verb}", orjson.dumps({"jobs": jobs})))
 
     async def hint(self, worker: Worker, job: Job) -> Any:

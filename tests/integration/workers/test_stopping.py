@@ -265,7 +265,7 @@ async def test_a_dead_workers_job_is_run_by_another_and_the_zombie_is_fenced(
     await body.die(monkeypatch)
     await stage.worker()
     await until(lambda: handler.attempts == [1, 2])
-    assert stage.node.types(job) == ["retrying"]
+    await until(lambda: stage.node.types(job) == ["retrying"])
     assert stage.node.frames(job)[0]["error"]["code"] == "WORKER_LOST"
 
     async def is_buried() -> bool:
