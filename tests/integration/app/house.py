@@ -61,10 +61,10 @@ class Client:
     async def send(self, **frame: Any) -> None:
         await self.socket.send(orjson.dumps(frame).decode())
 
-    async def next(self, kind: str | None = None) -> dict[str, Any]:
+    async def next(self, kind: str | None = None, *, timeout_s: float = PATIENT_S) -> dict[str, Any]:
         """The next frame; with `kind`, the next one of that type."""
         while True:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(timeout_s):
                 frame: dict[str, Any] = orjson.loads(await self.socket.recv())
             self.seen.append(frame)
             if kind in (None, frame["type"]):
@@ -80,7 +80,7 @@ class Client:
         return bool(answer["type"] == "pong")
 
     async def closed(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENT_S):
             await self.socket.wait_closed()
         return self.socket.close_code or 0
 

@@ -363,3 +363,13 @@ async def test_cancel_on_another_node_reaches_the_waiting_connection(tmp_path: P
         await waiting.ask(action="queued", id="r1")
         assert (await elsewhere.ask(type="cancel", request_id="r1"))["error"]["code"] == "CANCELLED"
         assert (await waiting.next())["error"]["code"] == "CANCELLED"
+
+
+async def test_an_outcome_that_its_worker_could_not_send_is_found(node: House) -> None:
+    """The worker died between the row and the frame: after 15 s of silence the node reads the row."""
+    client = await node.client()
+    acknowledged = await client.ask(action="queued", id="r1")
+    await node.completed(acknowledged["job_id"])
+    frames = [await client.next(timeout_s=40), await client.next()]
+    assert [frame["type"] for frame in frames] == ["progress", "complete"]
+    assert (frames[0]["percentage"], frames[1]["result"]) == (100, "done")
