@@ -12,6 +12,8 @@ import orjson
 CLIENT_ID = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 ACTION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUEUE = ACTION
+CONNECTION_ID = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{22}")
+"""What `connection_id` makes."""
 _NUL = b"\0"
 
 

@@ -19,6 +19,7 @@ from streamer.jobs.model import (
     Entry,
     Failure,
     Job,
+    Kept,
     Progress,
     Status,
     Submission,
@@ -28,6 +29,7 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[Status], Status | None]]] = {
     # name: (allowed from, leads to; None where the status stays)
     "claim": (WAITING, Status.PROCESSING),
     "progress": (frozenset({Status.PROCESSING}), None),
+    "checkpoint": (frozenset({Status.PROCESSING}), None),
     "complete": (frozenset({Status.PROCESSING}), Status.COMPLETED),
     "retry": (frozenset({Status.PROCESSING}), Status.RETRYING),
     "fail": (frozenset({Status.PROCESSING}), Status.FAILED),
@@ -39,6 +41,7 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[Status], Status | None]]] = {
     "expire": (frozenset({Status.PENDING}), Status.FAILED),
     "attach": (ALIVE, None),
     "reroute": (ALIVE, None),
+    "watched": (ALIVE, None),
     "redriven": (frozenset({Status.FAILED}), None),
 }
 
@@ -224,9 +227,17 @@ def progress(job: Job, progress: Progress, seq: int) -> Transition:
     return _transition("progress", _owned("progress", job, seq), {"progress": progress, "seq": seq})
 
 
+def checkpoint(job: Job, state: Body, seq: int, chunks: int) -> Transition:
+    """The next attempt starts from `state`, and continues the first `chunks` pieces of output, all of them stored."""
+    kept = tuple(each for each in job.kept if each.attempt != job.attempt)
+    if chunks > (kept[-1].until if kept else 0):
+        kept += (Kept(job.attempt, chunks),)
+    return _transition("checkpoint", _owned("checkpoint", job, seq), {"checkpoint": state, "kept": kept, "seq": seq})
+
+
 def complete(job: Job, result: Body, seq: int, now_ms: int, ttl_ms: int, *, chunks: int = 0) -> Transition:
     """The result is the outcome, even if a cancel was requested meanwhile."""
-    outcome = {"result": result, "error": None, "chunks": chunks, **_ended(seq, now_ms, ttl_ms)}
+    outcome = {"result": result, "error": None, **_ended(job, seq, chunks, now_ms, ttl_ms)}
     return _transition("complete", _owned("complete", job, seq), outcome, entry=None)
 
 
@@ -237,15 +248,15 @@ def retry(job: Job, error: Failure, seq: int, due_ms: int) -> Transition:
     return _transition("retry", guard, sets, adds={"retry_count": 1}, entry=dispatch.timer(job, due_ms))
 
 
-def fail(job: Job, error: Failure, seq: int, now_ms: int, ttl_ms: int) -> Transition:
+def fail(job: Job, error: Failure, seq: int, now_ms: int, ttl_ms: int, *, chunks: int = 0) -> Transition:
     """The attempt failed for good; the job becomes a dead letter."""
-    outcome = {"error": error, **_ended(seq, now_ms, ttl_ms)}
+    outcome = {"error": error, **_ended(job, seq, chunks, now_ms, ttl_ms)}
     return _transition("fail", _owned("fail", job, seq), outcome, entry=dispatch.dead(job, now_ms))
 
 
-def cancelled(job: Job, error: Failure, seq: int, now_ms: int, ttl_ms: int) -> Transition:
+def cancelled(job: Job, error: Failure, seq: int, now_ms: int, ttl_ms: int, *, chunks: int = 0) -> Transition:
     """A running job was stopped, or its attempt ended otherwise, after its cancel was requested."""
-    outcome = {"error": error, **_ended(seq, now_ms, ttl_ms)}
+    outcome = {"error": error, **_ended(job, seq, chunks, now_ms, ttl_ms)}
     return _transition("cancelled", _owned("cancelled", job, seq, cancel_requested=True), outcome, entry=None)
 
 
@@ -299,6 +310,12 @@ def reroute(tenant: str, user: str, expected: frozenset[str], routes: frozenset[
     return _transition("reroute", guard, {"routes": routes})
 
 
+def watched(tenant: str, user: str) -> Transition:
+    """Others began to watch this job, or ceased to: whoever sends its frames reads the subscriptions again."""
+    guard = _guard("watched", principal=(tenant, user))
+    return _transition("watched", guard, {}, adds={"watch_version": 1})
+
+
 def redriven(job: Job, new_job_id: str) -> Transition:
     """Note on a dead letter which job runs it again; once."""
     guard = _guard("redriven", principal=(job.tenant, job.user), redriven=False)
@@ -309,8 +326,10 @@ def _owned(name: str, job: Job, seq: int, **conditions: Any) -> Guard:
     return _guard(name, attempt=job.attempt, seq=seq, **conditions)
 
 
-def _ended(seq: int, now_ms: int, ttl_ms: int) -> dict[str, Any]:
-    return {"seq": seq, "owner": None, **_outcome(now_ms, ttl_ms)}
+def _ended(job: Job, seq: int, chunks: int, now_ms: int, ttl_ms: int) -> dict[str, Any]:
+    """Who ends the attempt of a dead worker does not know its `chunks`: what was kept stands in any case."""
+    standing = max(chunks, job.kept_chunks)
+    return {"chunks": standing, "seq": seq, "owner": None, **_outcome(now_ms, ttl_ms)}
 
 
 def _outcome(now_ms: int, ttl_ms: int) -> dict[str, Any]:

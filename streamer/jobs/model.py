@@ -61,6 +61,15 @@ class Progress:
     percentage: float
     message: str = ""
     metadata: Mapping[str, Any] | None = None
+    chunks: int = 0  # pieces of output that come before it
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a checkpoint says: the output of this attempt stands, as far as its chunks have an index below `until`."""
+
+    attempt: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +143,9 @@ class Job:
     progress: Progress | None = None
     result: Body | None = None
     error: Failure | None = None
-    chunks: int = 0  # pieces of output stored
+    chunks: int = 0  # pieces of output in all; 0 until the outcome of an attempt is written
     checkpoint: Body | None = None
-    checkpoint_chunks: int = 0  # how many pieces the checkpoint stands for
+    kept: tuple[Kept, ...] = ()  # output that later attempts continue; attempt and until grow from one to the next
 
     # who is listening
     routes: frozenset[str] = frozenset()  # connection ids, at most MAX_ROUTES
@@ -147,6 +156,11 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def kept_chunks(self) -> int:
+        """How many pieces of output the next attempt continues; the index of its first one."""
+        return self.kept[-1].until if self.kept else 0
 
     @property
     def retries_left(self) -> bool:

@@ -57,6 +57,7 @@ class RequestQueue(Protocol):
         """Stores a job, once per (tenant, user, client id).
 
         When this returns, the job is durable and will have an outcome. Of concurrent calls exactly one creates.
+        The inbox entry of a `durable` one is there before the row.
         The same action and payload again: `submission.connection` is attached and the present row returned.
         Raises DuplicateRequest for another action or payload, RoutesFull, PayloadTooLarge.
         """
@@ -92,23 +93,30 @@ class RequestQueue(Protocol):
         """Keeps the newest progress; the returned row shows routes and a requested cancel. Raises Fenced."""
         ...
 
-    async def complete(self, job: Job, result: bytes, seq: int, *, chunks: int = 0) -> Job:
-        """COMPLETED with this JSON result. Returns the row with the outcome of this attempt. Raises Fenced,
-        ResultTooLarge (over 1 MiB)."""
+    async def save_checkpoint(self, job: Job, state: bytes, seq: int, *, chunks: int = 0) -> Job:
+        """Keeps JSON from which the next attempt starts; it continues the output from chunk `chunks` on.
+
+        All chunks below that are in the event log before this is called. Raises Fenced, PayloadTooLarge (over 1 MiB).
+        """
         ...
 
-    async def retry(self, job: Job, error: Failure, seq: int, due_ms: int) -> Job:
+    async def complete(self, job: Job, result: bytes, seq: int, *, chunks: int = 0) -> Job:
+        """COMPLETED with this JSON result. Returns the row with the outcome of this attempt. Raises Fenced,
+        ResultTooLarge (over 1 MiB). `chunks`, here and below: how many pieces of output are in the event log."""
+        ...
+
+    async def retry(self, job: Job, error: Failure, seq: int, due_ms: int, *, chunks: int = 0) -> Job:
         """RETRYING until `due_ms`; FAILED where no retries are left; CANCELLED where that was requested.
 
         Raises Fenced.
         """
         ...
 
-    async def fail(self, job: Job, error: Failure, seq: int) -> Job:
+    async def fail(self, job: Job, error: Failure, seq: int, *, chunks: int = 0) -> Job:
         """FAILED, a dead letter. Returns the row with the outcome of this attempt. Raises Fenced."""
         ...
 
-    async def cancelled(self, job: Job, seq: int) -> Job:
+    async def cancelled(self, job: Job, seq: int, *, chunks: int = 0) -> Job:
         """CANCELLED, after a requested cancel stopped the attempt. Raises Fenced."""
         ...
 
@@ -142,6 +150,11 @@ class RequestQueue(Protocol):
 
     async def reroute(self, job: Job, routes: frozenset[str]) -> Job:
         """Replaces the routes if they are still those of `job`, else returns the newest row as it is."""
+        ...
+
+    async def watched(self, job: Job) -> Job:
+        """Adds 1 to the row's `watch_version`: subscriptions to it changed. The returned row is the newest, or the
+        outcome. Raises NotFound."""
         ...
 
     async def redrive(self, job_id: str) -> Job:
@@ -234,16 +247,30 @@ class Connection:
     user: str
     connected_ms: int
     last_ping_ms: int
-    reconnects: int = 0
+    reconnects: int = 0  # how often its client came back; grows from binding to binding
     source_ip: str = ""
     user_agent: str = ""
+
+
+class StaleBinding(Exception):
+    """The connection is bound by somebody else, or was bound later than this."""
 
 
 class ConnectionStore(Protocol):
     """Who is connected, and to which node. A row lives at most a day after its last ping."""
 
     async def save(self, connection: Connection) -> None:
-        """Puts the row, whatever was there."""
+        """Puts the row of a connection that is bound to its node. Nothing happens where another node, or a later
+        binding, has it by now: a process that stood still for a while steals nothing."""
+        ...
+
+    async def rebind(self, connection: Connection) -> Connection | None:
+        """Binds a connection that was elsewhere: one atomic write in place of the row of an earlier binding, which is
+        returned; None where there is no row (any more).
+
+        Raises StaleBinding where the row is of another user or tenant, or has as many reconnects or more. The same
+        call again (same node, same reconnects) succeeds: its answer may have been lost.
+        """
         ...
 
     async def get(self, connection_id: str) -> Connection | None:
@@ -254,8 +281,8 @@ class ConnectionStore(Protocol):
         """The rows that exist, by id; strong reads."""
         ...
 
-    async def delete(self, connection_ids: Collection[str], node_id: str) -> None:
-        """Removes those of the rows that still belong to this node."""
+    async def delete(self, bindings: Mapping[str, int], node_id: str) -> None:
+        """Removes those of the rows (connection id -> reconnects) that are still bound to this node, and not later."""
         ...
 
     async def update_last_ping(self, connection_id: str, node_id: str, now_ms: int) -> None:
@@ -268,6 +295,98 @@ class ConnectionStore(Protocol):
 
     async def list_by_tenant(self, tenant: str) -> Sequence[Connection]:
         """A tenant's connections; may be late by a moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A connection that watches a job beside those that the row names."""
+
+    job_id: str
+    connection_id: str
+    tenant: str
+    user: str  # of the connection
+    expires_ms: int
+
+
+class SubscriptionStore(Protocol):
+    """Who watches which job. Whoever changes it calls `RequestQueue.watched` afterwards."""
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """Puts the row, whatever was there."""
+        ...
+
+    async def unsubscribe(self, job_id: str, connection_ids: Collection[str]) -> None:
+        """Removes the rows of these connections; missing ones are no error."""
+        ...
+
+    async def list_by_request(self, job_id: str) -> Sequence[Subscription]:
+        """All watchers of a job, as of now (a strong read); expired rows left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of output as it was numbered by its attempt; `data` is JSON."""
+
+    index: int
+    attempt: int
+    seq: int
+    data: bytes
+
+
+class EventLog(Protocol):
+    """The output of jobs, in pieces. Kept for the time to live of outcomes, counted from its own write."""
+
+    async def append_events(self, job: Job, chunks: Sequence[Chunk]) -> None:
+        """Stores consecutive chunks of the running attempt. Durable, all of them, when this returns.
+
+        Not fenced: what a zombie appends lies under its own attempt, where nobody reads. A call without an answer
+        must be made again with the same chunks, before the next ones.
+        """
+        ...
+
+    async def read_events(self, job: Job, start: int) -> Sequence[Chunk]:
+        """The next page (strong read, about 64 KB) of the chunks that stand by this row, from index `start` on.
+
+        Consecutive, though the first may come later than `start` where older ones have expired. Empty: no more are
+        stored, as yet.
+        """
+        ...
+
+
+class Inbox(Protocol):
+    """Durable requests of a user, from before they are stored until their outcome is acknowledged."""
+
+    async def add(self, tenant: str, user: str, job_id: str) -> None:
+        """Notes a request; again: no effect."""
+        ...
+
+    async def list(self, tenant: str, user: str, limit: int) -> Sequence[str]:
+        """Job ids, finished or not, or never stored; a strong read."""
+        ...
+
+    async def remove(self, tenant: str, user: str, job_id: str) -> None:
+        """Takes it off; not there: no effect."""
+        ...
+
+
+class SideItems(Protocol):
+    """What an engine gives to `store.log` and `store.inbox`, which make the two contracts above of it."""
+
+    async def put(self, partition: str, sort: str, body: bytes, expires_ms: int) -> None:
+        """Puts an item, whatever was there."""
+        ...
+
+    async def between(self, partition: str, low: str, high: str, *, limit: int) -> Sequence[tuple[str, bytes]]:
+        """(sort, body) of the first items with low <= sort <= high, by sort; strong; expired ones left out.
+
+        At most `limit`; fewer than there are only where they come to more than 256 KiB.
+        """
+        ...
+
+    async def delete(self, partition: str, sort: str) -> None:
+        """Removes an item; not there: no effect."""
         ...
 
 
@@ -302,6 +421,9 @@ class Store(Protocol):
 
     requests: RequestQueue
     connections: ConnectionStore
+    subscriptions: SubscriptionStore
+    events: EventLog
+    inbox: Inbox
     nodes: NodeRegistry
 
     async def check(self) -> None:

@@ -11,7 +11,7 @@ from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.dispatch import Candidate, Kind
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, Transition
 from streamer.jobs.model import ALIVE, Aside, Body, Failure, Job, Progress, Status, Submission
-from streamer.store.base import Backlog, Enqueued, Refused, RoutesFull, Rows
+from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull, Rows
 
 PART_BYTES: Final = 350_000
 """Of one side item; a DynamoDB item holds 400 KB in all."""
@@ -37,8 +37,9 @@ class Retention:
 class JobQueue:
     """`RequestQueue` over an engine's `Rows`. `clock` gives Unix milliseconds."""
 
-    def __init__(self, rows: Rows, *, clock: Callable[[], int], retention: Retention) -> None:
+    def __init__(self, rows: Rows, *, inbox: Inbox, clock: Callable[[], int], retention: Retention) -> None:
         self._rows = rows
+        self._inbox = inbox
         self._clock = clock
         self._retention = retention
 
@@ -55,6 +56,8 @@ class JobQueue:
             name = f"p#{ids.content_hash(submission.payload)}"
             aside = await self._put_aside(job.job_id, name, submission.payload)
             job = replace(job, payload=aside)
+        if submission.durable:  # before the row: an entry without one is passed over, a row without its entry is lost
+            await self._inbox.add(job.tenant, job.user, job.job_id)
         present = await self._rows.insert(job, now)
         if present is None:
             return Enqueued(job, created=True)
@@ -128,6 +131,21 @@ class JobQueue:
                 raise Fenced from refused
             return present
 
+    async def save_checkpoint(self, job: Job, state: bytes, seq: int, *, chunks: int = 0) -> Job:
+        if len(state) > MAX_BODY_BYTES:
+            raise PayloadTooLarge("The checkpoint is too big.")
+        body: Body = state
+        if not self._rows.fits(replace(job, checkpoint=state)):
+            body = await self._put_aside(job.job_id, f"k#{ids.content_hash(state)}", state)
+        while True:  # progress with a later number may come between; that happens every 2 s at most
+            try:
+                return await self._apply(lifecycle.checkpoint(job, body, seq, chunks), job)
+            except Refused as refused:
+                present = refused.job
+                if present is None or present.attempt != job.attempt or present.status is not Status.PROCESSING:
+                    raise Fenced from refused
+            seq = present.seq
+
     async def complete(self, job: Job, result: bytes, seq: int, *, chunks: int = 0) -> Job:
         if len(result) > MAX_BODY_BYTES:
             raise ResultTooLarge
@@ -138,18 +156,20 @@ class JobQueue:
         transition = lifecycle.complete(job, body, seq, now, self._retention.outcome_ms, chunks=chunks)
         return await self._settle(job, transition)
 
-    async def retry(self, job: Job, error: Failure, seq: int, due_ms: int) -> Job:
+    async def retry(self, job: Job, error: Failure, seq: int, due_ms: int, *, chunks: int = 0) -> Job:
         if not job.retries_left:
-            return await self._fail_or_cancel(job, error, seq)
-        return await self._settle(job, lifecycle.retry(job, error, seq, due_ms), seq=seq)
+            return await self._fail_or_cancel(job, error, seq, chunks=chunks)
+        return await self._settle(job, lifecycle.retry(job, error, seq, due_ms), seq=seq, chunks=chunks)
 
-    async def fail(self, job: Job, error: Failure, seq: int) -> Job:
+    async def fail(self, job: Job, error: Failure, seq: int, *, chunks: int = 0) -> Job:
         now = self._clock()
-        return await self._settle(job, lifecycle.fail(job, error, seq, now, self._retention.dead_letter_ms))
+        ttl_ms = self._retention.dead_letter_ms
+        return await self._settle(job, lifecycle.fail(job, error, seq, now, ttl_ms, chunks=chunks))
 
-    async def cancelled(self, job: Job, seq: int) -> Job:
+    async def cancelled(self, job: Job, seq: int, *, chunks: int = 0) -> Job:
         now = self._clock()
-        return await self._settle(job, lifecycle.cancelled(job, CANCELLED, seq, now, self._retention.outcome_ms))
+        ttl_ms = self._retention.outcome_ms
+        return await self._settle(job, lifecycle.cancelled(job, CANCELLED, seq, now, ttl_ms, chunks=chunks))
 
     async def release(self, job: Job) -> Job:
         return await self._settle(job, lifecycle.release(job), seq=job.seq + SEQ_AFTER_LOSS)
@@ -160,12 +180,13 @@ class JobQueue:
             return await self._fail_or_cancel(job, WORKER_LOST, seq)
         return await self._settle(job, lifecycle.lost(job), seq=seq)
 
-    async def _fail_or_cancel(self, job: Job, error: Failure, seq: int) -> Job:
-        failing = lifecycle.fail(job, error, seq, self._clock(), self._retention.dead_letter_ms)
+    async def _fail_or_cancel(self, job: Job, error: Failure, seq: int, *, chunks: int = 0) -> Job:
+        ttl_ms = self._retention.dead_letter_ms
+        failing = lifecycle.fail(job, error, seq, self._clock(), ttl_ms, chunks=chunks)
         unless_cancelled = replace(failing, guard=replace(failing.guard, cancel_requested=False))
-        return await self._settle(job, unless_cancelled, seq=seq)
+        return await self._settle(job, unless_cancelled, seq=seq, chunks=chunks)
 
-    async def _settle(self, job: Job, transition: Transition, *, seq: int | None = None) -> Job:
+    async def _settle(self, job: Job, transition: Transition, *, seq: int | None = None, chunks: int = 0) -> Job:
         """Applies what ends an attempt. Where it was refused, the row tells why:
 
         it has an outcome, or went where this transition leads: ours, its answer was lost, or as good as ours;
@@ -181,7 +202,7 @@ class JobQueue:
             if present.finished or present.status is transition.sets["status"]:
                 return present
             if present.cancel_requested_ms is not None and present.owner == job.owner and seq is not None:
-                return await self.cancelled(present, max(seq, present.seq))
+                return await self.cancelled(present, max(seq, present.seq), chunks=chunks)
             raise Fenced from refused
 
     async def _apply(self, transition: Transition, job: Job) -> Job:
@@ -214,6 +235,12 @@ class JobQueue:
             if present.finished:
                 return present
             raise RoutesFull(present) from refused
+
+    async def watched(self, job: Job) -> Job:
+        try:
+            return await self._apply(lifecycle.watched(job.tenant, job.user), job)
+        except Refused as refused:
+            return self._own(refused.job, job.tenant, job.user)
 
     async def reroute(self, job: Job, routes: frozenset[str]) -> Job:
         transition = lifecycle.reroute(job.tenant, job.user, job.routes, routes)

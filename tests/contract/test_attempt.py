@@ -16,6 +16,7 @@ Verb = Callable[[RequestQueue, Job, int], Awaitable[Job]]
 
 VERBS: dict[str, Verb] = {
     "save_progress": lambda queue, job, seq: queue.save_progress(job, Progress(50), seq),
+    "save_checkpoint": lambda queue, job, seq: queue.save_checkpoint(job, b"{}", seq, chunks=1),
     "complete": lambda queue, job, seq: queue.complete(job, b'"mine"', seq),
     "retry": lambda queue, job, seq: queue.retry(job, OOPS, seq, job.created_ms),
     "fail": lambda queue, job, seq: queue.fail(job, OOPS, seq),
@@ -23,7 +24,7 @@ VERBS: dict[str, Verb] = {
     "release": lambda queue, job, _: queue.release(job),
     "lost": lambda queue, job, _: queue.lost(job),
 }
-WITH_SEQ = sorted(VERBS.keys() - {"release", "lost", "save_progress"})
+WITH_SEQ = sorted(VERBS.keys() - {"release", "lost", "save_progress", "save_checkpoint"})
 
 
 async def test_progress_is_kept(scene: Scene) -> None:
@@ -172,11 +173,12 @@ async def test_a_seq_that_is_behind_is_fenced(scene: Scene, verb: str) -> None:
     await VERBS[verb](scene.store.requests, running, 5)
 
 
-async def test_progress_after_the_outcome_is_fenced(scene: Scene) -> None:
+@pytest.mark.parametrize("verb", ["save_progress", "save_checkpoint"])
+async def test_a_report_after_the_outcome_is_fenced(scene: Scene, verb: str) -> None:
     running = await scene.running()
     done = await scene.store.requests.complete(running, b"1", 1)
     with pytest.raises(Fenced):
-        await scene.store.requests.save_progress(running, Progress(1), 9)
+        await VERBS[verb](scene.store.requests, running, 9)
     assert await scene.row(running) == done
 
 

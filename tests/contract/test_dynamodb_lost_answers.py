@@ -7,7 +7,8 @@ import pytest
 from streamer.errors import DuplicateRequest, StoreUnavailable
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS
-from streamer.jobs.model import Progress, Status
+from streamer.jobs.model import Kept, Progress, Status
+from streamer.store.base import Chunk
 from tests.support import dynamodb_local
 from tests.support.fault_proxy import ANY, Answer, DropAnswer, FaultProxy, Reset, Rule
 from tests.support.jobs import OOPS, Clock
@@ -71,6 +72,66 @@ async def test_progress(scene: Scene, proxy: FaultProxy) -> None:
     rule = lost(proxy, "UpdateItem")
     told = await scene.store.requests.save_progress(running, Progress(50), 3)
     assert (rule.hits, told.progress, told.seq) == (1, Progress(50), 3)
+
+
+async def test_checkpoint(scene: Scene, proxy: FaultProxy) -> None:
+    """The SDK's second try finds its own number on the row, which it may write again."""
+    running = await scene.running()
+    rule = lost(proxy, "UpdateItem")
+    saved = await scene.store.requests.save_checkpoint(running, b'{"page":7}', 3, chunks=50)
+    assert (rule.hits, proxy.applied["UpdateItem"]) == (1, 3)  # with the claim
+    assert (saved.checkpoint, saved.kept, saved.seq) == (b'{"page":7}', (Kept(1, 50),), 3)
+    assert await scene.row(running) == saved
+
+
+async def test_a_checkpoint_that_is_made_again_after_later_progress(scene: Scene, proxy: FaultProxy) -> None:
+    """The worker got no answer and asks again; its progress went through meanwhile."""
+    running = await scene.running()
+    proxy.on("UpdateItem", DropAnswer())
+    held = proxy.on("UpdateItem", Answer(500, "InternalServerError"), call=2, onwards=True)
+    with pytest.raises(StoreUnavailable):
+        await scene.store.requests.save_checkpoint(running, b"7", 3, chunks=50)
+    assert held.hits
+    proxy.clear()
+    await scene.store.requests.save_progress(running, Progress(50), 5)
+    saved = await scene.store.requests.save_checkpoint(running, b"7", 3, chunks=50)
+    assert (saved.checkpoint, saved.kept, saved.seq, saved.progress) == (b"7", (Kept(1, 50),), 5, Progress(50))
+
+
+async def test_output(scene: Scene, proxy: FaultProxy) -> None:
+    running = await scene.running()
+    rule = lost(proxy, "PutItem")
+    chunks = [Chunk(index, 1, index + 1, b'"line"') for index in range(3)]
+    await scene.store.events.append_events(running, chunks)
+    assert rule.hits == 1
+    assert await scene.store.events.read_events(running, 0) == chunks
+
+
+async def test_output_that_could_not_be_stored_is_appended_again(scene: Scene, proxy: FaultProxy) -> None:
+    running = await scene.running()
+    chunks = [Chunk(index, 1, index + 1, b'"line"') for index in range(3)]
+    proxy.on("PutItem", Answer(500, "InternalServerError"), onwards=True)
+    with pytest.raises(StoreUnavailable):
+        await scene.store.events.append_events(running, chunks)
+    proxy.clear()
+    await scene.store.events.append_events(running, chunks)
+    assert await scene.store.events.read_events(running, 0) == chunks
+
+
+async def test_inbox(scene: Scene, proxy: FaultProxy) -> None:
+    rules = [lost(proxy, "PutItem"), lost(proxy, "DeleteItem")]
+    job = await scene.submit(durable=True)
+    assert await scene.store.inbox.list(scene.tenant, scene.user, 10) == [job.job_id]
+    await scene.store.inbox.remove(scene.tenant, scene.user, job.job_id)
+    assert [rule.hits for rule in rules] == [1, 1]
+    assert await scene.store.inbox.list(scene.tenant, scene.user, 10) == []
+
+
+async def test_watched_counts_twice_and_harms_nobody(scene: Scene, proxy: FaultProxy) -> None:
+    job = await scene.submit()
+    rule = lost(proxy, "UpdateItem")
+    assert (await scene.store.requests.watched(job)).watch_version == 2
+    assert rule.hits == 1
 
 
 async def test_complete(scene: Scene, proxy: FaultProxy) -> None:
@@ -169,6 +230,8 @@ async def test_a_store_that_is_out_of_reach_is_unavailable_and_comes_back(scene:
         scene.store.requests.claim(running.job_id, scene.queue, "s"),
         scene.store.requests.complete(running, b"1", 1),
         scene.store.requests.get(running.job_id),
+        scene.store.requests.save_checkpoint(running, b"1", 1),
+        scene.store.events.read_events(running, 0),
         scene.store.check(),
     ):
         with pytest.raises(StoreUnavailable):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streamer.jobs.model import Job, Progress
+from streamer.store.base import Chunk
 from streamer.store.dynamodb.store import open_dynamodb
 from tests.support.jobs import OOPS, Clock
 from tests.support.store import Engine, Scene
@@ -116,6 +117,34 @@ async def test_a_big_payload_lies_beside_the_row(scene: Scene, bill: Bill) -> No
     units = bill.take()
     assert units.pop("events") <= 4
     assert units == MINIMAL
+
+
+async def test_a_checkpoint_and_a_hundred_chunks_in_four_batches(scene: Scene, bill: Bill) -> None:
+    job = await scene.claim(await submitted(scene))
+    chunks = [Chunk(index, 1, index + 1, b'{"row":%d,"name":"Ann"}' % index) for index in range(100)]
+    for start in range(0, 100, 25):
+        await scene.store.events.append_events(job, chunks[start : start + 25])
+    await scene.store.requests.save_checkpoint(job, b'{"page":7,"cursor":"018f0000"}', 100, chunks=100)
+    await scene.store.requests.complete(job, b'{"url":"https://example.com/report.pdf"}', 101, chunks=100)
+    assert bill.take() == {**MINIMAL, "requests": 3 + 1, "events": 4}
+
+
+async def test_a_batch_of_output_costs_its_compressed_size(scene: Scene, bill: Bill) -> None:
+    job = await scene.claim(await submitted(scene))
+    bill.take()
+    line = b'{"row":%d,"name":"Ann","city":"Berlin","total":%d}'
+    chunks = [Chunk(index, 1, index + 1, line % (index, index * 37)) for index in range(300)]
+    assert sum(len(chunk.data) for chunk in chunks) > 15_000
+    await scene.store.events.append_events(job, chunks)
+    assert bill.take()["events"] <= 5
+
+
+async def test_a_durable_job_has_an_entry_and_gives_it_back(scene: Scene, bill: Bill) -> None:
+    job = await submitted(scene, durable=True)
+    await scene.store.requests.complete(await scene.claim(job), b"1", 1)
+    assert bill.take() == {**MINIMAL, "events": 1}
+    await scene.store.inbox.remove(scene.tenant, scene.user, job.job_id)
+    assert bill.take() == {"events": 1}
 
 
 async def test_a_beat_costs_one(scene: Scene, bill: Bill) -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from streamer.jobs import ids, lifecycle
 from streamer.jobs.lifecycle import KEEP, Guard, Transition
-from streamer.jobs.model import MAX_ROUTES, Aside, Entry, Failure, Job, Progress, Status
+from streamer.jobs.model import MAX_ROUTES, Aside, Entry, Failure, Job, Kept, Progress, Status
 from streamer.store.base import Refused, Rows, Store
 from tests.support import jobs
 from tests.support.index import rows_of
@@ -26,6 +26,7 @@ FEW_STATUSES = strategies.frozensets(strategies.sampled_from(Status), min_size=1
 METADATA = strategies.none() | strategies.just({"a": [1, None, "ä"], "b": 0.5})
 PROGRESS = strategies.builds(Progress, strategies.floats(0, 100), NAMES, METADATA)
 FAILURES = strategies.builds(Failure, strategies.just("CODE"), NAMES, METADATA, strategies.booleans())
+KEPT = strategies.sampled_from([(), (Kept(1, 50),), (Kept(1, 50), Kept(3, 1_000_000))])
 BODIES = strategies.sampled_from([b"1", b'{"a":1}', Aside("r#1", 2)])
 ENTRIES = strategies.builds(
     Entry, strategies.sampled_from(["R#a#0", "T#a#0"]), strategies.sampled_from(["1#1#t#a", "2#1#t#a"])
@@ -61,6 +62,8 @@ FIELDS: dict[str, strategies.SearchStrategy[Any]] = {
     "result": optional(BODIES),
     "error": optional(FAILURES),
     "chunks": SMALL,
+    "checkpoint": optional(BODIES),
+    "kept": KEPT,
     "routes": ROUTES,
     "watch_version": SMALL,
     "durable": strategies.booleans(),
@@ -81,9 +84,8 @@ CONDITIONS: dict[str, strategies.SearchStrategy[Any]] = {
     "room_for": CONNECTIONS,
     "routes": ROUTES,
 }
-CHANGES = {
-    name: FIELDS[name] for name in ("owner", "due_ms", "progress", "error", "result", "chunks", "routes", "status")
-}
+CHANGED = ("owner", "due_ms", "progress", "error", "result", "chunks", "checkpoint", "kept", "routes", "status")
+CHANGES = {name: FIELDS[name] for name in CHANGED}
 STEPS = dict.fromkeys(("attempt", "retry_count", "seq", "watch_version"), SMALL)
 DEFAULTS = dict.fromkeys(("started_ms", "cancel_requested_ms", "ended_ms"), TIMES)
 
@@ -133,6 +135,8 @@ def real_transitions(job: Job) -> strategies.SearchStrategy[Transition]:
     made = [
         lifecycle.claim(job.job_id, job.queue, "session", "nonce", now),
         lifecycle.progress(near, Progress(12.5), seq),
+        lifecycle.checkpoint(near, b'{"page":7}', seq, 60),
+        lifecycle.checkpoint(near, Aside("k#1", 1), seq, 0),
         lifecycle.complete(near, b"1", seq, now, ttl, chunks=2),
         lifecycle.retry(near, jobs.OOPS, seq, now),
         lifecycle.fail(near, jobs.OOPS, seq, now, ttl),
@@ -144,6 +148,7 @@ def real_transitions(job: Job) -> strategies.SearchStrategy[Transition]:
         lifecycle.expire(job, jobs.OOPS, "nonce", now, ttl),
         lifecycle.attach(job.tenant, job.user, "c1"),
         lifecycle.reroute(job.tenant, job.user, job.routes, frozenset({"c1"})),
+        lifecycle.watched(job.tenant, job.user),
         lifecycle.redriven(job, "again"),
     ]
     return strategies.sampled_from(made)
@@ -198,7 +203,7 @@ def test_every_condition_and_field_is_tried() -> None:
     conditions = {field.name for field in dataclasses.fields(Guard)} - {"statuses"}
     assert conditions == CONDITIONS.keys() == EDGES.keys()
     written_once = {"job_id", "client_id", "action", "payload_hash", "created_ms", "submit_nonce", "virtual_time"}
-    later = {"expires_ms", "redrive_of", "checkpoint", "checkpoint_chunks", "unknown"}
+    later = {"expires_ms", "redrive_of", "unknown"}
     assert {field.name for field in dataclasses.fields(Job)} == FIELDS.keys() | written_once | later
 
 

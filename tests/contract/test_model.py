@@ -30,6 +30,7 @@ CLIENT_IDS = sampled_from(["r1", "r2", "r3"])
 CONNECTIONS = sampled_from([f"c{number}" for number in range(10)])
 SESSIONS = sampled_from(["session-a", "session-b"])
 SEQS = integers(0, 6)
+CHUNKS = sampled_from([0, 0, 50, 60, 70])
 WHICH = integers(0, 20)
 
 
@@ -89,30 +90,59 @@ class QueueMachine(RuleBasedStateMachine):
 
         return self._handed(self._own(number, verbs))
 
-    @rule(number=handles, seq=SEQS)
-    def complete(self, number: int | None, seq: int) -> None:
-        queue = self.scene.store.requests
-        self._own(
-            number, lambda job, mine: (lambda: self.model.complete(mine, b"1", seq), queue.complete(job, b"1", seq))
-        )
+    @rule(target=handles, number=handles, page=integers(1, 9), seq=SEQS, chunks=CHUNKS)
+    def save_checkpoint(self, number: int | None, page: int, seq: int, chunks: int) -> Any:
+        state = b'{"page":%d}' % page
 
-    @rule(number=handles, seq=SEQS)
-    def fail(self, number: int | None, seq: int) -> None:
-        queue = self.scene.store.requests
-        self._own(number, lambda job, mine: (lambda: self.model.fail(mine, seq), queue.fail(job, OOPS, seq)))
+        def verbs(job: Job, mine: Handle) -> tuple[Callable[[], Plain], Awaitable[Job]]:
+            return (
+                lambda: self.model.save_checkpoint(mine, state, seq, chunks),
+                self.scene.store.requests.save_checkpoint(job, state, seq, chunks=chunks),
+            )
 
-    @rule(number=handles, seq=SEQS)
-    def cancelled(self, number: int | None, seq: int) -> None:
-        queue = self.scene.store.requests
-        self._own(number, lambda job, mine: (lambda: self.model.cancelled(mine, seq), queue.cancelled(job, seq)))
+        return self._handed(self._own(number, verbs))
 
-    @rule(number=handles, seq=SEQS, after_ms=sampled_from([0, 1_000]))
-    def retry(self, number: int | None, seq: int, after_ms: int) -> None:
+    @rule(number=handles, seq=SEQS, chunks=CHUNKS)
+    def complete(self, number: int | None, seq: int, chunks: int) -> None:
+        def verbs(job: Job, mine: Handle) -> tuple[Callable[[], Plain], Awaitable[Job]]:
+            return (
+                lambda: self.model.complete(mine, b"1", seq, chunks),
+                self.scene.store.requests.complete(job, b"1", seq, chunks=chunks),
+            )
+
+        self._own(number, verbs)
+
+    @rule(number=handles, seq=SEQS, chunks=CHUNKS)
+    def fail(self, number: int | None, seq: int, chunks: int) -> None:
+        def verbs(job: Job, mine: Handle) -> tuple[Callable[[], Plain], Awaitable[Job]]:
+            return (
+                lambda: self.model.fail(mine, seq, chunks),
+                self.scene.store.requests.fail(job, OOPS, seq, chunks=chunks),
+            )
+
+        self._own(number, verbs)
+
+    @rule(number=handles, seq=SEQS, chunks=CHUNKS)
+    def cancelled(self, number: int | None, seq: int, chunks: int) -> None:
+        def verbs(job: Job, mine: Handle) -> tuple[Callable[[], Plain], Awaitable[Job]]:
+            return (
+                lambda: self.model.cancelled(mine, seq, chunks),
+                self.scene.store.requests.cancelled(job, seq, chunks=chunks),
+            )
+
+        self._own(number, verbs)
+
+    @rule(number=handles, seq=SEQS, after_ms=sampled_from([0, 1_000]), chunks=CHUNKS)
+    def retry(self, number: int | None, seq: int, after_ms: int, chunks: int) -> None:
         due_ms = self.scene.clock() + after_ms
-        queue = self.scene.store.requests
-        self._own(
-            number, lambda job, mine: (lambda: self.model.retry(mine, seq, due_ms), queue.retry(job, OOPS, seq, due_ms))
-        )
+
+        def verbs(job: Job, mine: Handle) -> tuple[Callable[[], Plain], Awaitable[Job]]:
+            return (
+                lambda: self.model.retry(mine, seq, due_ms, chunks),
+                self.scene.store.requests.retry(job, OOPS, seq, due_ms, chunks=chunks),
+            )
+
+        self._own(number, verbs)
 
     @rule(number=handles)
     def release(self, number: int | None) -> None:
@@ -134,6 +164,11 @@ class QueueMachine(RuleBasedStateMachine):
         job_id = self.scene.job_id(client_id)
         attaching = self.scene.store.requests.attach(job_id, self.scene.tenant, self.scene.user, connection)
         self._both(lambda: self.model.attach(job_id, connection), attaching)
+
+    @rule(number=handles)
+    def watched(self, number: int | None) -> None:
+        queue = self.scene.store.requests
+        self._own(number, lambda job, _: (lambda: self.model.watched(job.job_id), queue.watched(job)))
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=WHICH)
@@ -166,7 +201,7 @@ class QueueMachine(RuleBasedStateMachine):
         if number is None or number < self.spoilt:
             return None
         job = self.given[number]
-        plain, real = verbs(job, Handle(job.job_id, job.attempt, job.seq, job.retries_left))
+        plain, real = verbs(job, Handle(job.job_id, job.attempt, job.seq, job.retries_left, job.kept_chunks))
         return self._both(plain, real)
 
     def _both(self, plain: Callable[[], Plain], real: Awaitable[Job]) -> Job | None:

@@ -1,19 +1,12 @@
 """What is too big for the row lies beside it, named by content or attempt, and is never replaced under a reader."""
 
-import random
-
 import pytest
 
 from streamer.errors import Fenced, NotFound, ResultTooLarge
 from streamer.jobs.model import Aside
 from streamer.store.queue import MAX_BODY_BYTES, PART_BYTES
-from tests.support.jobs import DAY_MS
+from tests.support.jobs import DAY_MS, noise
 from tests.support.store import Scene
-
-
-def noise(size: int, seed: int = 1) -> bytes:
-    """A JSON string of about this size that does not compress to much less."""
-    return b'"' + random.Random(seed).randbytes(size // 2).hex().encode() + b'"'
 
 
 async def test_small_bodies_stay_on_the_row(scene: Scene) -> None:

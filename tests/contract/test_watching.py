@@ -1,6 +1,7 @@
-"""attach and reroute: which connections hear of a job."""
+"""attach, reroute and watched: which connections hear of a job."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -92,3 +93,35 @@ async def test_reroute_of_what_is_finished_gives_the_outcome(scene: Scene) -> No
     running = await scene.running(connection="c1")
     done = await scene.store.requests.complete(running, b"1", 1)
     assert await scene.store.requests.reroute(running, frozenset()) == done
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_every_change_of_watchers_is_counted(scene: Scene, running: bool) -> None:
+    job = await scene.running() if running else await scene.submit()
+    watched = await asyncio.gather(*(scene.store.requests.watched(job) for _ in range(3)))
+    assert sorted(each.watch_version for each in watched) == [1, 2, 3]
+    assert {each.status for each in watched} == {job.status}
+    assert (await scene.row(job)).watch_version == 3
+
+
+async def test_a_worker_sees_that_watchers_changed_with_its_next_report(scene: Scene) -> None:
+    running = await scene.running()
+    watched = await scene.store.requests.watched(running)
+    assert await scene.store.requests.save_checkpoint(running, b"1", 0) == replace(watched, checkpoint=b"1")
+
+
+async def test_who_begins_to_watch_what_is_finished_gets_the_outcome(scene: Scene) -> None:
+    running = await scene.running()
+    done = await scene.store.requests.complete(running, b"1", 1)
+    assert await scene.store.requests.watched(running) == done
+    assert await scene.row(running) == done
+
+
+async def test_what_is_not_there_has_no_watchers(scene: Scene) -> None:
+    done = await scene.cancel(await scene.submit())
+    for absent in (replace(done, job_id="0" * 32), replace(done, user="eve")):
+        with pytest.raises(NotFound):
+            await scene.store.requests.watched(absent)
+    scene.clock.advance(8 * DAY_MS)
+    with pytest.raises(NotFound):
+        await scene.store.requests.watched(done)

@@ -1,5 +1,6 @@
 """Submissions, rows and a clock for tests: each test spells out only what it is about."""
 
+import random
 from dataclasses import replace
 from typing import Any, Final
 
@@ -62,3 +63,8 @@ def row_in(status: Status, **fields: Any) -> Job:
         Status.FAILED: lifecycle.fail(job, OOPS, 1, NOON_MS, DAY_MS),
     }
     return replace(lifecycle.applied(ends[status], job) if status in ends else job, **fields)
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    """A JSON string of about this size that does not compress to much less."""
+    return b'"' + random.Random(seed).randbytes(size // 2).hex().encode() + b'"'

@@ -32,6 +32,10 @@ class Plain:
     owner: str | None = None
     seq: int = 0
     percentage: float | None = None
+    checkpoint: bytes | None = None
+    kept: dict[int, int] = field(default_factory=dict)  # attempt -> its output stands up to this index
+    chunks: int = 0
+    watch_version: int = 0
     result: bytes | None = None
     error: str | None = None
     cancel_requested_ms: int | None = None
@@ -45,10 +49,13 @@ def seen(job: Job) -> Plain:
     """The same of a row."""
     assert isinstance(job.payload, bytes)
     assert job.result is None or isinstance(job.result, bytes)
+    assert job.checkpoint is None or isinstance(job.checkpoint, bytes)
     return Plain(
         job.action, job.payload, job.payload_hash, job.max_retries, job.start_by_ms, job.due_ms, job.routes,
         job.redrive_of, job.status, job.attempt, job.retry_count, job.owner, job.seq,
-        job.progress.percentage if job.progress else None, job.result, job.error.code if job.error else None,
+        job.progress.percentage if job.progress else None,
+        job.checkpoint, {each.attempt: each.until for each in job.kept}, job.chunks, job.watch_version,
+        job.result, job.error.code if job.error else None,
         job.cancel_requested_ms, job.ended_ms, job.expires_ms, job.redriven_as,
         job.entry.partition[0] if job.entry else None,
     )  # fmt: skip
@@ -62,6 +69,7 @@ class Handle:
     attempt: int
     seq: int
     retries_left: bool
+    kept_chunks: int
 
 
 @dataclass(slots=True)
@@ -130,31 +138,43 @@ class PlainQueue:
             job.percentage, job.seq = percentage, seq
         return job
 
-    def complete(self, mine: Handle, result: bytes, seq: int) -> Plain:
+    def save_checkpoint(self, mine: Handle, state: bytes, seq: int, chunks: int) -> Plain:
+        job = self._mine(mine)
+        if job is None or job.status is not Status.PROCESSING:
+            raise Fenced
+        job.checkpoint, job.seq = state, max(job.seq, seq)
+        job.kept.pop(mine.attempt, None)
+        if chunks > max(job.kept.values(), default=0):
+            job.kept[mine.attempt] = chunks
+        return job
+
+    def complete(self, mine: Handle, result: bytes, seq: int, chunks: int) -> Plain:
         job = self._running(mine)
         if job.status not in FINISHED:
             self._say(job, seq)
-            job.result = result
+            job.result, job.chunks = result, max(chunks, mine.kept_chunks)
             self._end(job, Status.COMPLETED, None)
         return job
 
-    def fail(self, mine: Handle, seq: int) -> Plain:
+    def fail(self, mine: Handle, seq: int, chunks: int) -> Plain:
         job = self._running(mine)
         if job.status not in FINISHED:
             self._say(job, seq)
+            job.chunks = max(chunks, mine.kept_chunks)
             self._end(job, Status.FAILED, "PROCESSING_FAILED")
         return job
 
-    def cancelled(self, mine: Handle, seq: int) -> Plain:
+    def cancelled(self, mine: Handle, seq: int, chunks: int) -> Plain:
         job = self._running(mine)
         if job.status not in FINISHED:
             if job.cancel_requested_ms is None:
                 raise Fenced
             self._say(job, seq)
+            job.chunks = max(chunks, mine.kept_chunks)
             self._end(job, Status.CANCELLED, "CANCELLED")
         return job
 
-    def retry(self, mine: Handle, seq: int, due_ms: int) -> Plain:
+    def retry(self, mine: Handle, seq: int, due_ms: int, chunks: int) -> Plain:
         job = self._mine(mine)
         if job is not None and job.status is Status.RETRYING:
             return job
@@ -163,9 +183,10 @@ class PlainQueue:
             return job
         if job.cancel_requested_ms is not None:
             job.seq = max(job.seq, seq)
-            return self._end(job, Status.CANCELLED, "CANCELLED")
+            return self._stop(job, chunks)
         self._say(job, seq)
         if not mine.retries_left:
+            job.chunks = max(chunks, mine.kept_chunks)
             return self._end(job, Status.FAILED, "PROCESSING_FAILED")
         job.status, job.where, job.owner, job.error = Status.RETRYING, "T", None, "PROCESSING_FAILED"
         job.due_ms = due_ms
@@ -190,9 +211,9 @@ class PlainQueue:
             return job
         if job.cancel_requested_ms is not None:
             job.seq = max(job.seq, mine.seq + LOSS)
-            return self._end(job, Status.CANCELLED, "CANCELLED")
+            return self._stop(job, 0)
         if cost and not mine.retries_left:
-            job.seq = mine.seq + LOSS
+            job.seq, job.chunks = mine.seq + LOSS, mine.kept_chunks
             return self._end(job, Status.FAILED, "WORKER_LOST")
         job.status, job.where, job.owner = Status.PENDING, "R", None
         job.seq += LOSS
@@ -215,6 +236,11 @@ class PlainQueue:
             raise Fenced
         job.seq = seq
 
+    def _stop(self, job: Plain, chunks: int) -> Plain:
+        """What was asked to stop, by whoever ends its attempt with the newest row before its eyes."""
+        job.chunks = max(chunks, max(job.kept.values(), default=0))
+        return self._end(job, Status.CANCELLED, "CANCELLED")
+
     def _end(self, job: Plain, status: Status, error: str | None) -> Plain:
         job.status, job.error, job.owner, job.due_ms = status, error, None, None
         job.where = "D" if status is Status.FAILED else None
@@ -236,6 +262,12 @@ class PlainQueue:
 
     def attach(self, job_id: str, connection: str) -> Plain:
         return self._listen(self._found(job_id), connection)
+
+    def watched(self, job_id: str) -> Plain:
+        job = self._found(job_id)
+        if job.status not in FINISHED:
+            job.watch_version += 1
+        return job
 
     def redrive(self, job_id: str, again_id: str) -> Plain:
         dead = self._found(job_id)

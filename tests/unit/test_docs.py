@@ -19,7 +19,7 @@ def test_the_diagram_has_every_transition() -> None:
     drawn = set()
     for source, target, names in re.findall(r"^    (\w+) --> (\w+): (.+)$", _queue(), re.MULTILINE):
         drawn |= {(source, name, target) for name in names.split(", ")}
-    assert drawn == {edge for edge in _edges() if edge[1] not in ("attach", "reroute")}
+    assert drawn == {edge for edge in _edges() if edge[1] not in ("attach", "reroute", "watched")}
 
 
 def test_the_table_explains_every_transition() -> None:

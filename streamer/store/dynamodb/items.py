@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from streamer.jobs.model import Aside, Body, Entry, Failure, Job, Progress, Status
+from streamer.jobs.model import Aside, Body, Entry, Failure, Job, Kept, Progress, Status
 from streamer.store.base import Connection
 from streamer.store.dynamodb import keys
 
@@ -52,7 +52,8 @@ def _read_body(value: Value) -> Body:
 
 
 def _progress(progress: Progress) -> Value:
-    return json([progress.percentage, progress.message, progress.metadata])
+    content = [progress.percentage, progress.message, progress.metadata]
+    return json([*content, progress.chunks] if progress.chunks else content)
 
 
 def _failure(failure: Failure) -> Value:
@@ -74,6 +75,10 @@ FLAG: Final = Codec(lambda flag: {"BOOL": True} if flag else None, lambda value:
 JSON: Final = Codec(json, _json)
 BODY: Final = Codec(_body, _read_body)
 SECONDS: Final = Codec(seconds, lambda value: _int(value) * 1000)
+KEPT: Final = Codec(
+    lambda kept: json([[each.attempt, each.until] for each in kept]) if kept else None,
+    lambda value: tuple(Kept(*pair) for pair in _json(value)),
+)
 STATUS: Final = Codec(lambda status: text(status.value), lambda value: Status(value["S"]))
 PROGRESS: Final = Codec(_progress, lambda value: Progress(*_json(value)))
 FAILURE: Final = Codec(_failure, lambda value: Failure(*_json(value)))
@@ -86,7 +91,7 @@ _JOB: Final[Mapping[str, Codec]] = {
     **dict.fromkeys(["created_ms", "virtual_time", "max_retries", "version"], NUMBER),
     **dict.fromkeys(["attempt", "retry_count", "seq"], NUMBER),  # conditions compare them: never left out
     **dict.fromkeys(["due_ms", "start_by_ms", "started_ms", "ended_ms", "cancel_requested_ms"], NUMBER),
-    **dict.fromkeys(["chunks", "checkpoint_chunks", "watch_version"], COUNT),
+    **dict.fromkeys(["chunks", "watch_version"], COUNT),
     **dict.fromkeys(["payload", "result", "checkpoint"], BODY),
     "expires_ms": SECONDS,
     "durable": FLAG,
@@ -95,6 +100,7 @@ _JOB: Final[Mapping[str, Codec]] = {
     "progress": PROGRESS,
     "error": FAILURE,
     "routes": STRINGS,
+    "kept": KEPT,
 }
 _CONNECTION: Final[Mapping[str, Codec]] = {
     **dict.fromkeys(keys.CONNECTION, TEXT),

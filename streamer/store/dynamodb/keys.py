@@ -66,7 +66,7 @@ JOB: Final = {
     "error": "er",
     "chunks": "ch",
     "checkpoint": "cp",
-    "checkpoint_chunks": "cc",
+    "kept": "kp",
     "routes": "Routes",
     "watch_version": "wv",
 }
@@ -85,6 +85,15 @@ CONNECTION: Final = {
 }
 """Field of `Connection` -> attribute of `streamer_connections`."""
 
+SUBSCRIPTION: Final = {
+    "job_id": REQUEST_ID,
+    "connection_id": CONNECTION_ID,
+    "tenant": "tn",
+    "user": "us",
+    "expires_ms": EXPIRES,
+}
+"""Field of `Subscription` -> attribute of `streamer_subscriptions`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
@@ -99,6 +108,10 @@ class TableNames:
     @property
     def connections(self) -> str:
         return f"{self.prefix}connections"
+
+    @property
+    def subscriptions(self) -> str:
+        return f"{self.prefix}subscriptions"
 
     @property
     def events(self) -> str:

@@ -3,13 +3,27 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from streamer.store.base import ConnectionStore, NodeRegistry, Observer, RequestQueue, Store, now_ms
+from streamer.store.base import (
+    ConnectionStore,
+    EventLog,
+    Inbox,
+    NodeRegistry,
+    Observer,
+    RequestQueue,
+    Store,
+    SubscriptionStore,
+    now_ms,
+)
 from streamer.store.dynamodb import client as clients
 from streamer.store.dynamodb import keys, tables
 from streamer.store.dynamodb.client import Client, OnCapacity
 from streamer.store.dynamodb.connections import DynamoDBConnections
 from streamer.store.dynamodb.nodes import DynamoDBNodes
 from streamer.store.dynamodb.rows import DynamoDBRows
+from streamer.store.dynamodb.side_items import DynamoDBSideItems
+from streamer.store.dynamodb.subscriptions import DynamoDBSubscriptions
+from streamer.store.inbox import StoredInbox
+from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
 
 
@@ -28,8 +42,12 @@ class DynamoDBStore:
         self._client = client
         self._tables = keys.TableNames(table_prefix)
         rows = DynamoDBRows(client, self._tables)
-        self.requests: RequestQueue = JobQueue(rows, clock=clock, retention=retention)
+        side_items = DynamoDBSideItems(client, self._tables, clock=clock)
+        self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
+        self.inbox: Inbox = StoredInbox(side_items, clock=clock)
+        self.requests: RequestQueue = JobQueue(rows, inbox=self.inbox, clock=clock, retention=retention)
         self.connections: ConnectionStore = DynamoDBConnections(client, self._tables, clock=clock)
+        self.subscriptions: SubscriptionStore = DynamoDBSubscriptions(client, self._tables, clock=clock)
         self.nodes: NodeRegistry = DynamoDBNodes(client, beats, self._tables)
 
     async def check(self) -> None:

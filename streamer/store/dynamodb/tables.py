@@ -60,6 +60,7 @@ def declared(names: keys.TableNames) -> list[Table]:
             {keys.CONNECTION_ID: "S"},
             {keys.USER_INDEX: {keys.USER_KEY: "S"}, keys.TENANT_INDEX: {keys.TENANT_KEY: "S"}},
         ),
+        Table(names.subscriptions, {keys.REQUEST_ID: "S", keys.CONNECTION_ID: "S"}, {}),
         Table(names.events, {keys.REQUEST_ID: "S", keys.SORT_KEY: "S"}, {}),
         Table(names.nodes, {keys.KIND: "S", keys.NODE_ID: "S"}, {}, expires=False),
     ]

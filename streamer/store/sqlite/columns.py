@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from streamer.jobs.model import Aside, Body, Entry, Failure, Job, Progress, Status
+from streamer.jobs.model import Aside, Body, Entry, Failure, Job, Kept, Progress, Status
 
 Value = str | bytes | int | None
 """What a column holds."""
@@ -14,7 +14,7 @@ _PLAIN: Final = (
     "job_id", "client_id", "tenant", "user", "action", "queue", "payload_hash", "created_ms", "submit_nonce",
     "virtual_time", "max_retries", "redrive_of", "version", "attempt", "retry_count", "owner", "claim_nonce",
     "due_ms", "start_by_ms", "started_ms", "ended_ms", "expires_ms", "cancel_requested_ms", "redriven_as",
-    "seq", "chunks", "checkpoint_chunks", "watch_version",
+    "seq", "chunks", "watch_version",
 )  # fmt: skip
 
 
@@ -42,6 +42,10 @@ def _from_routes(text: str) -> frozenset[str]:
     return frozenset(orjson.loads(text))
 
 
+def _from_kept(text: str) -> tuple[Kept, ...]:
+    return tuple(Kept(*pair) for pair in orjson.loads(text))
+
+
 _CODECS: Final[Mapping[str, tuple[Callable[[Any], Value], Callable[[Any], Any]]]] = {
     # field: (to the column, from the column), for values that are not None
     "payload": (_to_body, _from_body),
@@ -52,6 +56,7 @@ _CODECS: Final[Mapping[str, tuple[Callable[[Any], Value], Callable[[Any], Any]]]
     "metadata": (_json, orjson.loads),
     "progress": (_json, _from_progress),
     "error": (_json, _from_failure),
+    "kept": (lambda kept: _json([[each.attempt, each.until] for each in kept]), _from_kept),
     "routes": (lambda routes: _json(sorted(routes)), _from_routes),
     "unknown": (_json, orjson.loads),
 }

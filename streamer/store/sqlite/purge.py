@@ -12,6 +12,8 @@ ROWS: Final = 500
 """Of a table in one go: tens of milliseconds."""
 PARTS: Final = 50
 """Of side items in one go; each may be 350 KB."""
+EVENTS: Final = 200
+"""In one go: most are a few KB, though each may be 350 KB."""
 PAUSE_S: Final = 60.0
 FULL_PAUSE_S: Final = 1.0
 """While there is more than fits in one go."""
@@ -24,6 +26,12 @@ _STATEMENTS: Final = (
         CONNECTION_LIFE_MS,
         ROWS,
     ),
+    (
+        "DELETE FROM subscriptions WHERE rowid IN (SELECT rowid FROM subscriptions WHERE expires_ms <= ? LIMIT ?)",
+        0,
+        ROWS,
+    ),
+    ("DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE expires_ms <= ? LIMIT ?)", 0, EVENTS),
 )
 
 

@@ -46,8 +46,24 @@ _FIRST: Final = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (_FIRST,)
-TABLES: Final = frozenset({"requests", "side_items", "connections", "nodes"})
+_DELIVERY: Final = (
+    "ALTER TABLE requests DROP COLUMN checkpoint_chunks",
+    "ALTER TABLE requests ADD COLUMN kept TEXT NOT NULL DEFAULT '[]'",
+    """CREATE TABLE subscriptions (
+        job_id TEXT NOT NULL, connection_id TEXT NOT NULL, tenant TEXT NOT NULL, user TEXT NOT NULL,
+        expires_ms INTEGER NOT NULL, PRIMARY KEY (job_id, connection_id)
+    )""",
+    "CREATE INDEX subscriptions_by_expiry ON subscriptions (expires_ms)",
+    # chunks of jobs (partition: the job's id), inbox entries (partition: the user's key)
+    """CREATE TABLE events (
+        partition TEXT NOT NULL, sort TEXT NOT NULL, body BLOB NOT NULL, expires_ms INTEGER NOT NULL,
+        PRIMARY KEY (partition, sort)
+    )""",
+    "CREATE INDEX events_by_expiry ON events (expires_ms)",
+)
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (_FIRST, _DELIVERY)
+TABLES: Final = frozenset({"requests", "side_items", "connections", "nodes", "subscriptions", "events"})
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:

@@ -1,4 +1,4 @@
-"""The embedded store: the three contracts over one file."""
+"""The embedded store: every contract over one file."""
 
 import asyncio
 import sqlite3
@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import StoreUnavailable
-from streamer.store.base import ConnectionStore, NodeRegistry, Observer, RequestQueue, now_ms
+from streamer.store.base import (
+    ConnectionStore,
+    EventLog,
+    Inbox,
+    NodeRegistry,
+    Observer,
+    RequestQueue,
+    SubscriptionStore,
+    now_ms,
+)
+from streamer.store.inbox import StoredInbox
+from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
 from streamer.store.sqlite import file, schema
 from streamer.store.sqlite.connections import SqliteConnections
@@ -16,6 +27,8 @@ from streamer.store.sqlite.engine import Engine
 from streamer.store.sqlite.nodes import SqliteNodes
 from streamer.store.sqlite.purge import PAUSE_S, Purge
 from streamer.store.sqlite.requests import SqliteRows
+from streamer.store.sqlite.side_items import SqliteSideItems
+from streamer.store.sqlite.subscriptions import SqliteSubscriptions
 
 BUSY_TIMEOUT_S: Final = 5.0
 
@@ -42,8 +55,12 @@ class SqliteStore:
         purge = Purge(clock, purge_pause_s)
         self._engine = Engine(self._path, busy_timeout_s=busy_timeout_s, purge=purge, observer=observer)
         self.rows = SqliteRows(self._engine)
-        self.requests: RequestQueue = JobQueue(self.rows, clock=clock, retention=retention)
+        side_items = SqliteSideItems(self._engine, clock)
+        self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
+        self.inbox: Inbox = StoredInbox(side_items, clock=clock)
+        self.requests: RequestQueue = JobQueue(self.rows, inbox=self.inbox, clock=clock, retention=retention)
         self.connections: ConnectionStore = SqliteConnections(self._engine, clock)
+        self.subscriptions: SubscriptionStore = SqliteSubscriptions(self._engine, clock)
         self.nodes: NodeRegistry = SqliteNodes(self._engine)
 
     async def check(self) -> None:

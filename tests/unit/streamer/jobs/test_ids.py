@@ -54,6 +54,18 @@ def test_a_connection_id_begins_with_its_nodes_boot_id() -> None:
     assert ids.connection_id(boot) != ids.connection_id(boot)
 
 
+def test_connection_ids_have_one_form() -> None:
+    assert all(ids.CONNECTION_ID.fullmatch(ids.connection_id(ids.boot_id())) for _ in range(100))
+    for text in (
+        "",
+        "0123456789ab",
+        "0123456789ab." + "A" * 21,
+        "0123456789AB." + "A" * 22,
+        "0123456789ab." + "/" * 22,
+    ):
+        assert not ids.CONNECTION_ID.fullmatch(text)
+
+
 def test_a_uuid7_carries_its_time_and_sorts_by_it() -> None:
     made = [uuid.UUID(ids.uuid7(now_ms)) for now_ms in (1, 2, 1_800_000_000_000)]
     assert [each.version for each in made] == [7, 7, 7]

@@ -5,7 +5,7 @@ import pytest
 
 from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, TRANSITIONS, Guard, Transition
-from streamer.jobs.model import ALIVE, MAX_ROUTES, TERMINAL, Aside, Job, Priority, Progress, Status
+from streamer.jobs.model import ALIVE, MAX_ROUTES, TERMINAL, Aside, Job, Kept, Priority, Progress, Status
 from tests.support.jobs import DAY_MS, NOON_MS, OOPS, row, row_in, submission
 
 LATER_MS = NOON_MS + 60_000
@@ -13,6 +13,7 @@ LATER_MS = NOON_MS + 60_000
 MAKE: dict[str, Callable[[Job], Transition]] = {
     "claim": lambda job: lifecycle.claim(job.job_id, job.queue, "session-b", "nonce-b", LATER_MS),
     "progress": lambda job: lifecycle.progress(job, Progress(50), 7),
+    "checkpoint": lambda job: lifecycle.checkpoint(job, b'{"page":7}', 7, 3),
     "complete": lambda job: lifecycle.complete(job, b'"done"', 7, LATER_MS, DAY_MS, chunks=3),
     "retry": lambda job: lifecycle.retry(job, OOPS, 7, LATER_MS),
     "fail": lambda job: lifecycle.fail(job, OOPS, 7, LATER_MS, DAY_MS),
@@ -24,6 +25,7 @@ MAKE: dict[str, Callable[[Job], Transition]] = {
     "expire": lambda job: lifecycle.expire(job, OOPS, "nonce-b", LATER_MS, DAY_MS),
     "attach": lambda job: lifecycle.attach(job.tenant, job.user, "c1"),
     "reroute": lambda job: lifecycle.reroute(job.tenant, job.user, job.routes, frozenset({"c2"})),
+    "watched": lambda job: lifecycle.watched(job.tenant, job.user),
     "redriven": lambda job: lifecycle.redriven(job, "j2"),
 }
 
@@ -131,7 +133,7 @@ def test_claim_takes_what_is_due_now_and_may_start_a_moment_longer() -> None:
     assert changed("claim", row(due_ms=LATER_MS, start_by_ms=LATER_MS + 1)).started_ms == LATER_MS
 
 
-@pytest.mark.parametrize("name", ["progress", "complete", "retry", "fail", "cancelled"])
+@pytest.mark.parametrize("name", ["progress", "checkpoint", "complete", "retry", "fail", "cancelled"])
 def test_an_owners_verb_is_fenced_by_attempt_and_seq(name: str) -> None:
     job = ready_for(name, Status.PROCESSING)
     guard = MAKE[name](job).guard
@@ -143,6 +145,48 @@ def test_an_owners_verb_is_fenced_by_attempt_and_seq(name: str) -> None:
 def test_progress_keeps_everything_else() -> None:
     job = row_in(Status.PROCESSING)
     assert changed("progress", job) == replace(job, progress=Progress(50), seq=7)
+
+
+def test_a_checkpoint_keeps_state_and_output_and_nothing_else_changes() -> None:
+    job = row_in(Status.PROCESSING)
+    assert changed("checkpoint", job) == replace(job, checkpoint=b'{"page":7}', kept=(Kept(1, 3),), seq=7)
+
+
+@pytest.mark.parametrize(
+    ("kept", "chunks", "then"),
+    [
+        ((), 0, ()),  # no output yet: nothing to continue
+        ((), 5, (Kept(3, 5),)),
+        ((Kept(3, 5),), 9, (Kept(3, 9),)),  # the newest of an attempt replaces its earlier ones
+        ((Kept(1, 5),), 5, (Kept(1, 5),)),  # the attempt has not added anything to what it continues
+        ((Kept(1, 5),), 6, (Kept(1, 5), Kept(3, 6))),
+        ((Kept(1, 5), Kept(2, 8)), 9, (Kept(1, 5), Kept(2, 8), Kept(3, 9))),
+    ],
+)
+def test_what_a_checkpoint_keeps(kept: tuple[Kept, ...], chunks: int, then: tuple[Kept, ...]) -> None:
+    job = row_in(Status.PROCESSING, attempt=3, kept=kept)
+    after = lifecycle.applied(lifecycle.checkpoint(job, b"1", 7, chunks), job)
+    assert after.kept == then
+    assert after.kept_chunks == chunks
+
+
+def test_what_a_checkpoint_kept_outlives_the_attempt() -> None:
+    saved = changed("checkpoint", row_in(Status.PROCESSING))
+    for name in ("retry", "release", "lost"):
+        again = changed("claim", replace(changed(name, saved), due_ms=None))
+        assert (again.checkpoint, again.kept, again.attempt) == (saved.checkpoint, saved.kept, 2)
+
+
+@pytest.mark.parametrize(("told", "chunks"), [(0, 3), (3, 3), (8, 8)])
+def test_an_outcome_counts_at_least_what_was_kept(told: int, chunks: int) -> None:
+    """Whoever ends a dead worker's attempt does not know what it had emitted."""
+    job = row_in(Status.PROCESSING, kept=(Kept(1, 3),), cancel_requested_ms=NOON_MS)
+    outcomes = [
+        lifecycle.complete(job, b"1", 7, LATER_MS, DAY_MS, chunks=told),
+        lifecycle.fail(job, OOPS, 7, LATER_MS, DAY_MS, chunks=told),
+        lifecycle.cancelled(job, OOPS, 7, LATER_MS, DAY_MS, chunks=told),
+    ]
+    assert [lifecycle.applied(outcome, job).chunks for outcome in outcomes] == [chunks] * 3
 
 
 def test_complete_writes_the_outcome_even_where_a_cancel_was_requested() -> None:
@@ -199,7 +243,7 @@ def test_giving_back_is_fenced_by_owner_and_attempt(name: str, fields: dict[str,
 # --- the client, and time ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cancel_waiting", "request_cancel", "attach", "reroute", "redriven"])
+@pytest.mark.parametrize("name", ["cancel_waiting", "request_cancel", "attach", "reroute", "watched", "redriven"])
 @pytest.mark.parametrize("stranger", [{"tenant": "evil"}, {"user": "eve"}, {"tenant": "ann", "user": "acme"}])
 def test_a_clients_verb_reaches_only_its_own_rows(name: str, stranger: dict[str, str]) -> None:
     status = min(TRANSITIONS[name][0])
@@ -251,6 +295,12 @@ def test_reroute_replaces_only_the_routes_it_saw() -> None:
     job = row(routes=frozenset({"c1"}))
     assert changed("reroute", job).routes == {"c2"}
     assert lifecycle.refuses(MAKE["reroute"](job).guard, replace(job, routes=frozenset()))
+
+
+@pytest.mark.parametrize("status", ALIVE)
+def test_a_change_of_watchers_is_counted(status: Status) -> None:
+    job = row_in(status, watch_version=4)
+    assert changed("watched", job) == replace(job, watch_version=5)
 
 
 def test_a_dead_letter_is_redriven_once() -> None:

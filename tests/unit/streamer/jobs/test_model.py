@@ -1,6 +1,6 @@
 import pytest
 
-from streamer.jobs.model import ALIVE, TERMINAL, WAITING, Status
+from streamer.jobs.model import ALIVE, TERMINAL, WAITING, Kept, Status
 from tests.support.jobs import row, row_in
 
 
@@ -19,3 +19,8 @@ def test_finished_is_terminal(status: Status) -> None:
 @pytest.mark.parametrize(("retry_count", "left"), [(0, True), (1, True), (2, False), (3, False)])
 def test_retries_left(retry_count: int, left: bool) -> None:
     assert row(max_retries=2, retry_count=retry_count).retries_left is left
+
+
+@pytest.mark.parametrize(("kept", "chunks"), [((), 0), ((Kept(1, 50),), 50), ((Kept(1, 50), Kept(3, 60)), 60)])
+def test_the_next_attempt_continues_what_was_kept_last(kept: tuple[Kept, ...], chunks: int) -> None:
+    assert row(kept=kept).kept_chunks == chunks

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
-from streamer.store.base import Connection
+import pytest
+
+from streamer.store.base import Connection, StaleBinding
 from streamer.store.dynamodb import items, keys
 from streamer.store.dynamodb.connections import LIFETIME_MS, DynamoDBConnections
 from tests.support.jobs import NOON_MS, Clock
@@ -10,6 +12,11 @@ ANN = Connection(
     connection_id="n1.a", node_id="n1", tenant="acme", user="ann", connected_ms=NOON_MS, last_ping_ms=NOON_MS
 )  # fmt: skip
 BOB = replace(ANN, connection_id="n1.b", user="bob", connected_ms=NOON_MS - 1)
+
+FREE = "attribute_not_exists(#ConnectionID) OR #expires <= :now"
+PRINCIPAL = "#tn = :tenant AND #us = :user"
+MINE = "#nd = :node_id AND (attribute_not_exists(#n) OR #n <= :reconnects)"
+EARLIER = "(attribute_not_exists(#n) OR #n < :reconnects)"
 
 
 def store(send: Recorder, clock: Clock | None = None) -> DynamoDBConnections:
@@ -28,11 +35,67 @@ def listed(*connections: Connection) -> dict[str, object]:
     return {"Items": [{"ConnectionID": {"S": row.connection_id}} for row in connections], "Count": len(connections)}
 
 
-async def test_save_puts_the_row_for_a_day() -> None:
+async def test_save_puts_the_row_for_a_day_unless_it_is_bound_elsewhere_or_later() -> None:
     send = Recorder()
-    await store(send).save(ANN)
-    assert send.asked == [("put_item", {"TableName": "s_connections", "Item": item(ANN)})]
+    await store(send).save(replace(ANN, reconnects=2))
+    assert send.asked == [
+        (
+            "put_item",
+            {
+                "TableName": "s_connections",
+                "Item": item(replace(ANN, reconnects=2)),
+                "ConditionExpression": f"{FREE} OR {MINE}",
+                "ExpressionAttributeNames": {
+                    "#ConnectionID": "ConnectionID",
+                    "#expires": "expires",
+                    "#nd": "nd",
+                    "#n": "n",
+                },
+                "ExpressionAttributeValues": {
+                    ":now": {"N": str(NOON_MS // 1000)},
+                    ":node_id": {"S": "n1"},
+                    ":reconnects": {"N": "2"},
+                },
+            },
+        )
+    ]
     assert item(ANN)["expires"] == {"N": str(NOON_MS // 1000 + 86_400)}
+
+
+async def test_a_save_that_comes_too_late_does_nothing() -> None:
+    await store(Recorder(refusal(CONDITION_FAILED, Item=item(BOB)))).save(ANN)
+
+
+@pytest.mark.parametrize(
+    ("reconnects", "condition"),
+    [
+        (3, f"{FREE} OR {PRINCIPAL} AND ({MINE} OR {EARLIER})"),
+        (0, f"{FREE} OR {PRINCIPAL} AND {MINE}"),  # nothing is earlier than the first binding
+    ],
+)
+async def test_a_rebind_is_one_write_that_tells_what_it_replaced(reconnects: int, condition: str) -> None:
+    send = Recorder({"Attributes": item(ANN)})
+    again = replace(ANN, node_id="n2", reconnects=reconnects)
+    assert await store(send).rebind(again) == ANN
+    [(operation, request)] = send.asked
+    assert (operation, request["Item"], request["ReturnValues"]) == ("put_item", item(again), "ALL_OLD")
+    assert request["ConditionExpression"] == condition
+
+
+async def test_a_rebind_without_a_row_replaces_nothing() -> None:
+    assert await store(Recorder()).rebind(ANN) is None
+
+
+async def test_a_rebind_over_a_row_whose_day_is_over_replaces_nothing() -> None:
+    later = Clock(NOON_MS + LIFETIME_MS)
+    assert await store(Recorder({"Attributes": item(ANN)}), later).rebind(replace(ANN, reconnects=1)) is None
+
+
+async def test_a_refused_rebind_does_not_say_whose_the_row_is() -> None:
+    with pytest.raises(StaleBinding) as refused:
+        await store(Recorder(refusal(CONDITION_FAILED, Item=item(BOB)))).rebind(ANN)
+    assert refused.value.args == ()
+    assert refused.value.__cause__ is None
 
 
 async def test_get() -> None:
@@ -52,14 +115,14 @@ async def test_get_many_asks_once_for_each() -> None:
 
 async def test_delete_removes_what_is_still_on_this_node() -> None:
     send = Recorder(refusal(CONDITION_FAILED))
-    await store(send).delete(["n1.a", "n1.b"], "n1")
+    await store(send).delete({"n1.a": 0, "n1.b": 4}, "n1")
     assert send.operations == ["delete_item", "delete_item"]
     assert send.asked[1][1] == {
         "TableName": "s_connections",
         "Key": {"ConnectionID": {"S": "n1.b"}},
-        "ConditionExpression": "#nd = :node",
-        "ExpressionAttributeNames": {"#nd": "nd"},
-        "ExpressionAttributeValues": {":node": {"S": "n1"}},
+        "ConditionExpression": MINE,
+        "ExpressionAttributeNames": {"#nd": "nd", "#n": "n"},
+        "ExpressionAttributeValues": {":node_id": {"S": "n1"}, ":reconnects": {"N": "4"}},
     }
 
 
@@ -73,12 +136,12 @@ async def test_a_ping_moves_the_end_of_the_day() -> None:
                 "TableName": "s_connections",
                 "Key": {"ConnectionID": {"S": "n1.a"}},
                 "UpdateExpression": "SET #lp = :now, #expires = :expires",
-                "ConditionExpression": "#nd = :node",
+                "ConditionExpression": "#nd = :node_id",
                 "ExpressionAttributeNames": {"#lp": "lp", "#expires": "expires", "#nd": "nd"},
                 "ExpressionAttributeValues": {
                     ":now": {"N": "5000"},
                     ":expires": {"N": "86405"},
-                    ":node": {"S": "n1"},
+                    ":node_id": {"S": "n1"},
                 },
             },
         )

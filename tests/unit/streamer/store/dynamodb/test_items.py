@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streamer.jobs.model import Aside, Entry, Failure, Job, Progress, Status
+from streamer.jobs.model import Aside, Entry, Failure, Job, Kept, Progress, Status
 from streamer.store.base import Connection
 from streamer.store.dynamodb import items, keys
 from tests.support.jobs import NOON_MS, row, row_in
@@ -35,7 +35,7 @@ def everything() -> Job:
         error=Failure("OOPS", "It broke.", {"error_id": "e"}, retryable=True),
         chunks=4,
         checkpoint=Aside("c#2#1", 2),
-        checkpoint_chunks=3,
+        kept=(Kept(1, 4), Kept(2, 1_000_000)),
         routes=frozenset({"n.a", "n.b"}),
         watch_version=5,
     )
@@ -57,6 +57,11 @@ def test_what_is_not_there_has_no_attribute() -> None:
         *("st", "at", "rc", "sq", "UserKey"),
     }
     assert items.decode(item).routes == frozenset()
+
+
+def test_what_was_kept_is_json_and_left_out_where_nothing_was() -> None:
+    assert items.value("kept", (Kept(1, 50), Kept(2, 60))) == {"B": b"[[1,50],[2,60]]"}
+    assert items.value("kept", ()) is None
 
 
 def test_the_entry_is_two_attributes_by_the_names_of_the_index() -> None:

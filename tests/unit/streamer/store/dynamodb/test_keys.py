@@ -1,7 +1,7 @@
 from dataclasses import fields
 
 from streamer.jobs.model import Job
-from streamer.store.base import Connection
+from streamer.store.base import Connection, Subscription
 from streamer.store.dynamodb import keys
 
 
@@ -18,11 +18,17 @@ def test_every_field_of_a_connection_has_its_own_attribute() -> None:
     assert len({*keys.CONNECTION.values(), *others}) == len(keys.CONNECTION) + len(others)
 
 
+def test_every_field_of_a_subscription_has_its_own_attribute() -> None:
+    assert set(keys.SUBSCRIPTION) == {field.name for field in fields(Subscription)}
+    assert len(set(keys.SUBSCRIPTION.values())) == len(keys.SUBSCRIPTION)
+
+
 def test_the_names_of_one_deployment() -> None:
     names = keys.TableNames("acme_")
-    assert [names.requests, names.connections, names.events, names.nodes] == [
+    assert [names.requests, names.connections, names.subscriptions, names.events, names.nodes] == [
         "acme_requests",
         "acme_connections",
+        "acme_subscriptions",
         "acme_events",
         "acme_nodes",
     ]

@@ -94,7 +94,7 @@ def test_a_dead_letter_stays_in_the_index() -> None:
     job = row_in(Status.PROCESSING)
     request = requests.update("requests", ID, lifecycle.fail(job, OOPS, 4, NOON_MS, DAY_MS))
     assert request["ExpressionAttributeValues"][":DispatchPK"]["S"].startswith("D#default#")
-    assert request["UpdateExpression"].endswith("REMOVE #ow")
+    assert request["UpdateExpression"].endswith("REMOVE #ch, #ow")
 
 
 def test_a_connection_joins_by_add() -> None:

@@ -11,7 +11,7 @@ from streamer.store.dynamodb.requests import Request
 from tests.unit.streamer.store.dynamodb.recorder import Recorder, refusal
 
 NAMES = keys.TableNames("s_")
-REQUESTS, CONNECTIONS, EVENTS, NODES = tables.declared(NAMES)
+REQUESTS, CONNECTIONS, SUBSCRIPTIONS, EVENTS, NODES = tables.declared(NAMES)
 ENABLED = "ENABLED"
 
 
@@ -27,7 +27,13 @@ def described(table: tables.Table, *, indexes: dict[str, str] | None = None, **c
 
 
 def test_the_declared_tables() -> None:
-    assert [table.name for table in tables.declared(NAMES)] == ["s_requests", "s_connections", "s_events", "s_nodes"]
+    assert [table.name for table in tables.declared(NAMES)] == [
+        "s_requests",
+        "s_connections",
+        "s_subscriptions",
+        "s_events",
+        "s_nodes",
+    ]
     assert tables.create_table(REQUESTS) == {
         "TableName": "s_requests",
         "BillingMode": "PAY_PER_REQUEST",
@@ -63,6 +69,14 @@ def test_the_declared_tables() -> None:
 
 def test_a_table_without_indexes_and_stream() -> None:
     assert set(tables.create_table(EVENTS)) == {"TableName", "BillingMode", "KeySchema", "AttributeDefinitions"}
+
+
+def test_watchers_lie_with_their_job() -> None:
+    assert tables.create_table(SUBSCRIPTIONS)["KeySchema"] == [
+        {"AttributeName": "RequestID", "KeyType": "HASH"},
+        {"AttributeName": "ConnectionID", "KeyType": "RANGE"},
+    ]
+    assert SUBSCRIPTIONS.expires
 
 
 def test_an_index_for_a_live_table_defines_only_its_own_attributes() -> None:
@@ -191,11 +205,13 @@ async def test_create_makes_everything_and_waits_for_it() -> None:
         "update_time_to_live s_requests",
         "create_table s_connections",
         "update_time_to_live s_connections",
+        "create_table s_subscriptions",
+        "update_time_to_live s_subscriptions",
         "create_table s_events",
         "update_time_to_live s_events",
         "create_table s_nodes",
     ]
-    assert len(pauses) == 4  # each table was CREATING once
+    assert len(pauses) == 5  # each table was CREATING once
     await tables.check(Client(account), NAMES)
 
 
@@ -223,8 +239,8 @@ async def test_missing_indexes_and_stream_are_added_to_a_live_table_one_at_a_tim
 async def test_somebody_else_makes_the_same_table() -> None:
     account = Account()
     account.refusals = [refusal("ResourceInUseException"), refusal("LimitExceededException")]
-    assert len(await create(account)) == 6
-    assert len(account.steps) == 7
+    assert len(await create(account)) == 7
+    assert len(account.steps) == 9
 
 
 async def test_somebody_else_enabled_the_time_to_live() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streamer.jobs.model import Aside, Entry, Failure, Job, Progress, Status
+from streamer.jobs.model import Aside, Entry, Failure, Job, Kept, Progress, Status
 from streamer.store.sqlite.columns import COLUMNS, decode, encode, encode_job
 from tests.support.jobs import NOON_MS, row, row_in
 
@@ -34,7 +34,7 @@ EVERYTHING: dict[str, Any] = {
     "error": Failure("PROCESSING_FAILED", "no", {"error_id": "e"}, retryable=True),
     "chunks": 4,
     "checkpoint": Aside("c#2#1", 3),
-    "checkpoint_chunks": 4,
+    "kept": (Kept(1, 4), Kept(2, 1_000_000)),
     "routes": frozenset({"b.2", "a.1"}),
     "watch_version": 5,
     "unknown": {"Zone": {"S": "eu"}},
@@ -69,6 +69,8 @@ def test_an_inline_body_is_told_from_a_name_by_its_type() -> None:
         ({"routes": frozenset()}, {"routes": "[]"}),
         ({"status": Status.FAILED, "owner": None}, {"status": "FAILED", "owner": None}),
         ({"progress": None}, {"progress": None}),
+        ({"kept": ()}, {"kept": "[]"}),
+        ({"kept": (Kept(1, 50), Kept(2, 60))}, {"kept": "[[1,50],[2,60]]"}),
     ],
 )
 def test_columns_of_changes(changes: dict[str, Any], columns: dict[str, Any]) -> None:

@@ -32,6 +32,23 @@ def test_what_has_expired_goes_and_the_rest_stays(connection: sqlite3.Connection
     assert (ids(connection, "requests"), ids(connection, "side_items")) == (["b", "c"], ["b"])
 
 
+def test_watchers_output_and_inbox_entries_expire_too(connection: sqlite3.Connection) -> None:
+    for name, expires_ms in (("a", NOON_MS), ("b", NOON_MS + 1)):
+        connection.execute("INSERT INTO subscriptions VALUES (?, 'c', 't', 'u', ?)", (name, expires_ms))
+        connection.execute("INSERT INTO events VALUES (?, 'c#1', x'00', ?)", (name, expires_ms))
+    assert not delete_expired(connection, NOON_MS)
+    assert ids(connection, "subscriptions") == ["b"]
+    assert connection.execute("SELECT partition FROM events").fetchall() == [("b",)]
+
+
+def test_only_so_many_events_go_at_once(connection: sqlite3.Connection) -> None:
+    many = [("job", f"c#{number}", b"x", NOON_MS) for number in range(purge.EVENTS + 1)]
+    connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", many)
+    assert delete_expired(connection, NOON_MS)
+    assert connection.execute("SELECT count(*) FROM events").fetchall() == [(1,)]
+    assert not delete_expired(connection, NOON_MS)
+
+
 def test_only_so_many_go_at_once(connection: sqlite3.Connection) -> None:
     put_parts(connection, [("a", "p#1", part, b"x", NOON_MS) for part in range(purge.PARTS + 1)])
     assert delete_expired(connection, NOON_MS)
