@@ -1,13 +1,14 @@
-"""Calls from process to process: a signed POST over a kept connection."""
+"""Calls from process to process: signed HTTP over kept connections."""
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from streamer.cluster import sigv4
 from streamer.cluster.sigv4 import Call, Key
@@ -18,14 +19,31 @@ _KEEP_ALIVE_S: Final = 4.0  # below uvicorn's 5 s, so that it is we who close an
 
 _STREAMED_BYTES: Final = 1 << 20
 """aiohttp warns where more than this is sent in one piece."""
+_NONE: Final[Mapping[str, str]] = {}
+_JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 
 
 class Unreachable(Exception):
-    """Nobody answered in time, or the answer was no success; the call may have had its effect."""
+    """Nobody answered in time, or the answer was no success; the call may have had its effect.
+
+    `status`: the HTTP status of the answer, None where there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Gone(Exception):
     """Whoever answered does not know what the call is about (410)."""
+
+
+class Answer(NamedTuple):
+    """What came back, whatever its status. `headers` are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Caller:
@@ -59,18 +77,28 @@ class Caller:
 
     async def post(self, endpoint: str, path: str, body: bytes) -> bytes:
         """The body of a 200 answer. Raises Unreachable, Gone."""
-        if self._http is None:
-            raise Unreachable("this process is not calling (any more)")
-        headers = {"host": urlsplit(endpoint).netloc, "content-type": "application/json"}
-        headers |= sigv4.sign(self._key, Call(method="POST", path=path, headers=headers, body=body), self._clock())
-        data = body if len(body) < _STREAMED_BYTES else io.BytesIO(body)
-        try:
-            async with self._http.post(endpoint + path, data=data, headers=headers) as answer:
-                content = await answer.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"{endpoint}: {error or type(error).__name__}") from error
+        answer = await self.call(endpoint, "POST", path, body, headers=_JSON)
         if answer.status == 410:  # noqa: PLR2004  # Gone, RFC 9110 section 15.5.11
             raise Gone(endpoint)
         if answer.status != 200:  # noqa: PLR2004  # OK
-            raise Unreachable(f"{endpoint}: {answer.status}")
-        return content
+            raise Unreachable(f"{endpoint}: {answer.status}", status=answer.status)
+        return answer.body
+
+    async def call(
+        self, endpoint: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] = _NONE
+    ) -> Answer:
+        """Makes the call, with these headers (names in lower case) signed too. Raises Unreachable: no answer came.
+
+        `path` goes out as it is given, percent-encoded already, and has no query. Redirections are not followed.
+        """
+        if self._http is None:
+            raise Unreachable("this process is not calling (any more)")
+        signed = {**headers, "host": urlsplit(endpoint).netloc}
+        signed |= sigv4.sign(self._key, Call(method=method, path=path, headers=signed, body=body), self._clock())
+        url = URL(endpoint + path, encoded=True)
+        data = body if len(body) < _STREAMED_BYTES else io.BytesIO(body)
+        try:
+            async with self._http.request(method, url, data=data, headers=signed, allow_redirects=False) as answer:
+                return Answer(answer.status, answer.headers, await answer.read())
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{endpoint}: {error or type(error).__name__}") from error

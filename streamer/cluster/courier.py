@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 import structlog
 
+from streamer.cluster.audience import Whereabouts
+from streamer.cluster.audience import born_on as born_on  # noqa: PLC0414  # given on: app/management takes it from here
 from streamer.cluster.lanes import Kind, Lanes, Parcel, report_death
 from streamer.cluster.registry import Peers
 from streamer.errors import StoreUnavailable
@@ -20,15 +22,16 @@ from streamer.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 MAX_WAITING: Final = 1_000
-MAX_MOVED: Final = 10_000
-LOST_FOR_S: Final = 2.0
+_ALWAYS_SOUGHT: Final[tuple[Kind, ...]] = ("retrying", "outcome")
+"""Whoever was nowhere a moment ago is not looked for because of the others: they come often."""
 
 
 class Courier:
-    """Sends frames along the routes of their job. A connection's node is the one whose boot id its own id begins
-    with; only where that node is unknown, or says that it does not have it, its row is read, once.
+    """Sends frames to the connections that wait for them. A connection's node is the one whose boot id its own id
+    begins with, or that it was learnt to be at; only where that node is unknown, or says that it does not have it,
+    its row is read, once.
 
-    A frame that finds nobody is dropped and counted: the row of its job has what it said.
+    A frame that finds nobody is dropped and counted: the store has what it said.
     """
 
     def __init__(
@@ -43,11 +46,11 @@ class Courier:
         self._lanes = lanes
         self._peers = peers
         self._connections = connections
-        self._metrics = metrics
+        self._sent = {kind: metrics.frames.labels(kind) for kind in get_args(Kind)}
+        self._dropped = metrics.frames_dropped
         self._clock = clock
-        self._moved: dict[str, str] = {}  # connection -> the node that it went to, as last read
-        self._lost: dict[str, float] = {}  # connection that was nowhere -> loop time until which that holds
-        self._waiting: list[Parcel] = []  # to be looked up
+        self._where = Whereabouts()
+        self._waiting: list[tuple[Parcel, Sequence[str]]] = []  # to be looked up: these connections of the parcel
         self._search: asyncio.Task[None] | None = None  # reads rows while something waits
         lanes.undelivered = self._undelivered
 
@@ -58,13 +61,19 @@ class Courier:
         seq: int,
         frame: bytes,
         *,
+        to: Collection[str],
+        chunks: int = 0,
         percentage: float | None = None,
         attempt: int | None = None,
     ) -> None:
-        """Sends one frame to all routes of the job; never blocks, never raises."""
-        if not job.routes:
+        """Sends one frame of the job to these connections; never blocks, never raises.
+
+        `chunks`: how many of the job come before this frame. `to` costs least where it is the same frozenset again.
+        """
+        audience = frozenset(to)
+        if not audience:
             return
-        self._metrics.frames.labels(kind).inc()
+        self._sent[kind].inc()
         about: dict[str, Any] = {
             "j": job.job_id,
             "t": job.tenant,
@@ -74,12 +83,20 @@ class Courier:
             "k": kind,
             "at": self._clock(),
         }
+        if chunks:
+            about["h"] = chunks
         if percentage is not None:
             about["p"] = percentage
-        for node, connections in self._by_node(job.routes).items():
-            meta = orjson.dumps({"c": connections, **about})
-            parcel = Parcel(connections=tuple(connections), job_id=job.job_id, kind=kind, meta=meta, frame=frame)
-            self._hand_over(node, parcel)
+        for group in self._where.groups(audience):
+            about["c"] = group.encoded
+            meta = orjson.dumps(about)
+            parcel = Parcel(connections=group.connections, job_id=job.job_id, kind=kind, meta=meta, frame=frame)
+            self._hand_over(group.node, parcel)
+
+    def learn(self, nodes: Mapping[str, str]) -> None:
+        """These connections (id -> node id) are there now, wherever they were before."""
+        for connection, node in nodes.items():
+            self._where.found(connection, node)
 
     async def flush(self, timeout_s: float) -> None:
         """Waits until everything is sent, or the time is over."""
@@ -95,19 +112,13 @@ class Courier:
             await asyncio.gather(search, return_exceptions=True)
         await self._lanes.close()
 
-    def _by_node(self, connections: Collection[str]) -> dict[str, list[str]]:
-        nodes: dict[str, list[str]] = defaultdict(list)
-        for connection in sorted(connections):
-            nodes[self._moved.get(connection) or born_on(connection)].append(connection)
-        return nodes
-
     def _hand_over(self, node: str, parcel: Parcel) -> None:
         endpoint = self._peers.endpoint(node)
         if endpoint is not None:
             self._lanes.send(endpoint, parcel)
         else:
             parcel.tried = ""
-            self._look_up(parcel)
+            self._look_up(parcel, parcel.connections)
 
     def _undelivered(self, parcel: Parcel, missing: Sequence[str], endpoint: str) -> None:
         """The node of these connections does not have them, or does not answer."""
@@ -115,33 +126,32 @@ class Courier:
             self._drop(1)
             return
         parcel.tried = endpoint
-        self._look_up(_addressed(parcel, missing))
+        self._look_up(parcel, missing)
 
-    def _look_up(self, parcel: Parcel) -> None:
+    def _look_up(self, parcel: Parcel, connections: Sequence[str]) -> None:
         now = asyncio.get_running_loop().time()
-        hopeful = [name for name in parcel.connections if self._lost.get(name, 0.0) <= now]
-        if parcel.kind == "progress" and not hopeful:
+        if parcel.kind not in _ALWAYS_SOUGHT and not any(self._where.is_hopeful(name, now) for name in connections):
             self._drop(1)
             return
         if len(self._waiting) >= MAX_WAITING:
-            self._metrics.frames_dropped.labels("full").inc()
+            self._dropped.labels("full").inc()
             return
-        self._waiting.append(parcel)
+        self._waiting.append((parcel, connections))
         if self._search is None or self._search.done():
             self._search = asyncio.create_task(self._look_all_up(), name="courier search")
             self._search.add_done_callback(report_death)
 
     async def _look_all_up(self) -> None:
         while self._waiting:
-            parcels, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, []
             try:
-                nodes = await self._find({name for parcel in parcels for name in parcel.connections})
+                nodes = await self._find({name for _, connections in waiting for name in connections})
             except StoreUnavailable as error:
-                log.info("connections_not_found", reason=str(error), frames=len(parcels))
-                self._drop(len(parcels))
+                log.info("connections_not_found", reason=str(error), frames=len(waiting))
+                self._drop(len(waiting))
                 continue
-            for parcel in parcels:
-                self._send_where_found(parcel, nodes)
+            for parcel, connections in waiting:
+                self._send_where_found(parcel, connections, nodes)
 
     async def _find(self, connections: Collection[str]) -> dict[str, str]:
         """The node of each connection that has a row."""
@@ -151,45 +161,25 @@ class Courier:
             await self._peers.refresh()
         return nodes
 
-    def _send_where_found(self, parcel: Parcel, nodes: dict[str, str]) -> None:
+    def _send_where_found(self, parcel: Parcel, connections: Sequence[str], nodes: Mapping[str, str]) -> None:
+        now = asyncio.get_running_loop().time()
         places: dict[str, list[str]] = defaultdict(list)
-        for connection in parcel.connections:
+        for connection in connections:
             endpoint = self._peers.endpoint(nodes.get(connection, ""))
             if endpoint in (None, parcel.tried):
-                self._forget(connection)
+                self._where.lost(connection, now)
             else:
-                self._remember(connection, nodes[connection])
+                self._where.found(connection, nodes[connection])
                 places[endpoint].append(connection)
         if not places:
             self._drop(1)
-        for endpoint, connections in places.items():
-            self._lanes.send(endpoint, _addressed(parcel, connections))
-
-    def _remember(self, connection: str, node: str) -> None:
-        self._lost.pop(connection, None)
-        if node != born_on(connection):
-            _make_room(self._moved)
-            self._moved[connection] = node
-
-    def _forget(self, connection: str) -> None:
-        self._moved.pop(connection, None)
-        _make_room(self._lost)
-        self._lost[connection] = asyncio.get_running_loop().time() + LOST_FOR_S
+        for endpoint, found in places.items():
+            self._lanes.send(endpoint, _addressed(parcel, found))
 
     def _drop(self, count: int) -> None:
-        self._metrics.frames_dropped.labels("gone").inc(count)
-
-
-def born_on(connection: str) -> str:
-    """The boot id of the node on which a connection came to be."""
-    return connection.partition(".")[0]
+        self._dropped.labels("gone").inc(count)
 
 
 def _addressed(parcel: Parcel, connections: Sequence[str]) -> Parcel:
     meta = orjson.loads(parcel.meta) | {"c": list(connections)}
     return replace(parcel, connections=tuple(connections), meta=orjson.dumps(meta))
-
-
-def _make_room(memory: dict[str, Any]) -> None:
-    if len(memory) >= MAX_MOVED:
-        memory.pop(next(iter(memory)))

@@ -4,8 +4,9 @@ What arrives while a POST is under way goes with the next one, so an idle lane a
 batches. A lane is made by its first parcel and ends when it is empty.
 
 What happens at the bound: progress of a request is replaced by newer progress of it; over 1 MiB the oldest progress
-is dropped; an outcome is dropped only after the lane has been failing for 2 s: it is stored, and its receiver reads
-it from there. A stuck node slows no other: lanes share nothing.
+is dropped, and where that is not enough the oldest chunks; anything else is dropped only after the lane has been
+failing for 2 s. Chunks and outcomes are stored, and every later frame says how many chunks came before it, so a
+receiver sees what is missing and reads it. A stuck node slows no other: lanes share nothing.
 """
 
 import asyncio
@@ -22,14 +23,17 @@ from streamer.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-Kind = Literal["progress", "retrying", "outcome"]
+Kind = Literal["progress", "chunk", "retrying", "outcome"]
 
 DELIVER: Final = "/internal/deliver"
 MAX_LANE_BYTES: Final = 1 << 20
+ROOMY_LANE_BYTES: Final = MAX_LANE_BYTES * 3 // 4
+"""What a lane that is full is brought down to: the search for what may go is paid once in many frames."""
 MAX_POST_BYTES: Final = 1 << 18
 GIVE_UP_S: Final = 2.0
 FIRST_BACK_OFF_S: Final = 0.2
 MAX_BACK_OFF_S: Final = 2.0
+_DROPPED_FIRST: Final[tuple[Kind, ...]] = ("progress", "chunk")
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -69,7 +73,8 @@ class Backlog:
 
     def add(self, parcel: Parcel) -> None:
         key = self._key(parcel)
-        self._forget(key)
+        if key is not parcel:
+            self._forget(key)
         self.parcels[key] = parcel
         self.size += parcel.size
 
@@ -81,6 +86,9 @@ class Backlog:
 
     def take(self, max_bytes: int) -> list[Parcel]:
         """The first parcels up to so many bytes; at least one."""
+        if self.size <= max_bytes:
+            everything, self.parcels, self.size = self.parcels, {}, 0
+            return list(everything.values())
         batch: list[Parcel] = []
         total = 0
         for parcel in self.parcels.values():
@@ -93,10 +101,8 @@ class Backlog:
         return batch
 
     def shrink(self, max_bytes: int) -> int:
-        """Drops the oldest progress until it fits. Returns how many were dropped."""
-        if self.size <= max_bytes:
-            return 0
-        victims = [key for key, parcel in self.parcels.items() if parcel.kind == "progress"]
+        """Drops the oldest progress, then the oldest chunks, until it fits. Returns how many were dropped."""
+        victims = [key for kind in _DROPPED_FIRST for key, parcel in self.parcels.items() if parcel.kind == kind]
         dropped = 0
         for key in victims:
             if self.size <= max_bytes:
@@ -130,21 +136,20 @@ class Lane:
         self._backlog = Backlog()
         self._failing_since: float | None = None  # loop time of the first failure since the last success
         self._back_off_s = FIRST_BACK_OFF_S
-        self._counted = 0  # what the gauge knows of this lane
+        self._clock = asyncio.get_running_loop().time
+
+    def __len__(self) -> int:
+        """How many parcels wait."""
+        return len(self._backlog.parcels)
 
     def send(self, parcel: Parcel) -> None:
-        parcel.arrived = asyncio.get_running_loop().time()
+        parcel.arrived = self._clock()
         self._backlog.add(parcel)
-        self._drop("full", self._backlog.shrink(MAX_LANE_BYTES))
-        self._count()
+        self._make_room()
 
     async def run(self) -> None:
-        try:
-            while self._backlog.parcels:
-                await self._send_batch()
-                self._count()
-        finally:
-            self._metrics.lane_backlog.dec(self._counted)
+        while self._backlog.parcels:
+            await self._send_batch()
 
     async def _send_batch(self) -> None:
         batch = self._backlog.take(MAX_POST_BYTES)
@@ -175,28 +180,27 @@ class Lane:
                 self._undelivered(parcel, missing, self._endpoint)
 
     async def _failed(self, batch: list[Parcel], error: Unreachable) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         self._metrics.lane_posts.labels("failed").inc()
         if self._failing_since is None:
             self._failing_since = now
             log.warning("lane_failing", endpoint=self._endpoint, reason=str(error))
         self._hand_back([parcel for parcel in batch if parcel.tried is None], None)
         self._backlog.put_back(batch)
-        self._drop("full", self._backlog.shrink(MAX_LANE_BYTES))
+        self._make_room()
         if now - self._failing_since >= GIVE_UP_S:
             self._drop("gone", len(self._backlog.drop_older(now - GIVE_UP_S)))
         if self._backlog.parcels:
             await asyncio.sleep(self._back_off_s)
             self._back_off_s = min(2 * self._back_off_s, MAX_BACK_OFF_S)
 
+    def _make_room(self) -> None:
+        if self._backlog.size > MAX_LANE_BYTES:
+            self._drop("full", self._backlog.shrink(ROOMY_LANE_BYTES))
+
     def _drop(self, reason: str, count: int) -> None:
         if count:
             self._metrics.frames_dropped.labels(reason).inc(count)
-
-    def _count(self) -> None:
-        waiting = len(self._backlog.parcels)
-        self._metrics.lane_backlog.inc(waiting - self._counted)
-        self._counted = waiting
 
 
 class Lanes:
@@ -207,6 +211,7 @@ class Lanes:
         self._metrics = metrics
         self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
         self.undelivered: Undelivered = lambda _parcel, _connections, _endpoint: None  # set by whoever can find them
+        metrics.lane_backlog.set_function(self._waiting)  # counting every frame would cost more than sending it
 
     def send(self, endpoint: str, parcel: Parcel) -> None:
         """Puts a parcel on its lane; never blocks, never raises."""
@@ -242,6 +247,9 @@ class Lanes:
     def _hand_back(self, parcel: Parcel, connections: Sequence[str], endpoint: str) -> None:
         self.undelivered(parcel, connections, endpoint)
 
+    def _waiting(self) -> float:
+        return sum(len(lane) for lane, _ in self._lanes.values())
+
     def __len__(self) -> int:
         return len(self._lanes)
 
@@ -254,7 +262,10 @@ def report_death(task: asyncio.Task[None]) -> None:
 
 def body(batch: Iterable[Parcel]) -> bytes:
     """Lines: meta, frame, meta, frame, …"""
-    return b"\n".join(line for parcel in batch for line in (parcel.meta, parcel.frame))
+    lines: list[bytes] = []
+    for parcel in batch:
+        lines += (parcel.meta, parcel.frame)
+    return b"\n".join(lines)
 
 
 def gone_in(answer: bytes) -> frozenset[str]:

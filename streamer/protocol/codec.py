@@ -1,7 +1,7 @@
 """Text frame -> message, or InvalidMessage with a sentence that names what is wrong."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -9,12 +9,31 @@ import orjson
 from streamer.errors import InvalidMessage
 from streamer.jobs import ids
 from streamer.jobs.model import Priority
-from streamer.protocol.messages import DEFAULT_OPTIONS, Cancel, Message, Mode, Options, Ping, Request
+from streamer.protocol.messages import (
+    DEFAULT_OPTIONS,
+    Ack,
+    Cancel,
+    Message,
+    Mode,
+    Options,
+    Ping,
+    Request,
+    Resume,
+    Seen,
+    Subscribe,
+    Unsubscribe,
+)
 
 MAX_DELAY_S: Final = 86_400
 MAX_METADATA_BYTES: Final = 4_096
 MAX_DEPTH: Final = 200
 """Levels of nesting, so that what is let in can be stored and sent back inside a frame."""
+MAX_RESUMED: Final = 1_000
+"""Requests in one `resume`."""
+MAX_COUNT: Final = 1 << 53
+"""What every JSON reader counts up to without loss (RFC 8259, section 6)."""
+EVENTS: Final = ("progress", "chunk", "retrying", "complete", "error")
+"""The frame types that a watcher may choose from."""
 _SHORTEST_DEEP: Final = 2 * MAX_DEPTH  # each level takes two brackets
 _WRITABLE_DEPTH: Final = 254  # what orjson writes; it reads 1,024
 
@@ -39,11 +58,15 @@ def parse(text: str | bytes) -> Message:
 
 
 def readable_id(frame: Mapping[str, Any]) -> str | None:
-    """The frame's request id, if it has a well-formed one: good for an answer, not yet for work."""
-    value = frame.get("id")
-    if value is None:
-        value = frame.get("request_id")
+    """The id that an answer to the frame has, if it is a well-formed one: good for an answer, not yet for work.
+
+    That of the request, or of the job where the frame is about watching one.
+    """
+    value = frame.get("job_id") if frame.get("type") in _WATCHING else _first(frame, "id", "request_id")
     return value if type(value) is str and ids.CLIENT_ID.fullmatch(value) else None
+
+
+_WATCHING: Final = ("subscribe", "unsubscribe")
 
 
 def _request(frame: dict[str, Any]) -> Request:
@@ -77,13 +100,20 @@ def _is_action_name(name: str) -> bool:
 
 
 def _cancel(frame: dict[str, Any]) -> Cancel:
-    request_id = frame.get("request_id")
-    if request_id is None:
-        request_id = frame.get("id")
+    return Cancel(_named(frame))
+
+
+def _ack(frame: dict[str, Any]) -> Ack:
+    return Ack(_named(frame))
+
+
+def _named(frame: dict[str, Any]) -> str:
+    """The request that the frame is about."""
+    request_id = _first(frame, "request_id", "id")
     if request_id is None:
         raise InvalidMessage("request_id is missing.")
     _check_id(frame, request_id)
-    return Cancel(request_id)
+    return str(request_id)
 
 
 def _ping(frame: dict[str, Any]) -> Ping:
@@ -93,11 +123,101 @@ def _ping(frame: dict[str, Any]) -> Ping:
     return Ping(ping_id)
 
 
+def _resume(frame: dict[str, Any]) -> Resume:
+    connection_id = frame.get("connection_id")
+    if connection_id is not None and type(connection_id) is not str:
+        _refuse(frame, "connection_id must be a string.")
+    entries = frame.get("requests")
+    if type(entries) is not list:
+        _refuse(frame, "requests is missing." if entries is None else "requests must be an array.")
+    if len(entries) > MAX_RESUMED:
+        _refuse(frame, f"requests has over {MAX_RESUMED} entries.")
+    requests = _entries(frame, entries)
+    if connection_id is None or not ids.CONNECTION_ID.fullmatch(connection_id):  # such a one can be nobody's
+        return Resume(None, 0, requests)
+    return Resume(connection_id, _reconnects(frame), requests)
+
+
+def _reconnects(frame: dict[str, Any]) -> int:
+    n = frame.get("n")
+    if type(n) is not int or not 1 <= n <= MAX_COUNT:
+        _refuse(frame, "n must be an integer from 1 on, where connection_id is given.")
+    return n
+
+
+def _entries(frame: dict[str, Any], entries: Sequence[object]) -> Sequence[Seen]:
+    found: dict[str, Seen] = {}
+    for entry in entries:
+        if type(entry) is not dict:
+            _refuse(frame, "Each of requests must be an object.")
+        request_id = _first(entry, "request_id", "id")
+        if request_id is None:
+            _refuse(frame, "request_id is missing in one of requests.")
+        _check_id(frame, request_id)
+        if request_id in found:
+            _refuse(frame, f"requests names {_shown(request_id)} twice.")
+        found[request_id] = _seen(frame, entry, request_id)
+    return tuple(found.values())
+
+
+def _seen(frame: dict[str, Any], said: dict[str, Any], request_id: str) -> Seen:
+    return Seen(request_id, _count(frame, said, "attempt"), _count(frame, said, "seq"), _count(frame, said, "chunks"))
+
+
+def _count(frame: dict[str, Any], said: dict[str, Any], name: str) -> int:
+    value = said.get(name)
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        _refuse(frame, f"{name} must be an integer from 0 to 2^53.")
+    return value
+
+
+def _subscribe(frame: dict[str, Any]) -> Subscribe:
+    job_id = _watched(frame)
+    return Subscribe(job_id, _seen(frame, frame, job_id), _events(frame))
+
+
+def _unsubscribe(frame: dict[str, Any]) -> Unsubscribe:
+    return Unsubscribe(_watched(frame))
+
+
+def _watched(frame: dict[str, Any]) -> str:
+    """The job that the frame names; whether there can be such a job is not judged here."""
+    job_id = frame.get("job_id")
+    if job_id is None:
+        _refuse(frame, "job_id is missing.")
+    if type(job_id) is not str or not ids.CLIENT_ID.fullmatch(job_id):
+        _refuse(frame, "job_id must be the id of a job.")
+    return job_id
+
+
+def _events(frame: dict[str, Any]) -> frozenset[str] | None:
+    events = frame.get("events")
+    if events is None:
+        return None
+    if type(events) is not list:
+        _refuse(frame, "events must be an array.")
+    for event in events:
+        if event not in EVENTS:
+            _refuse(frame, f"events may have {', '.join(EVENTS)}, not {_shown(event)}.")
+    return frozenset(events)
+
+
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Message]]] = {
     "request": _request,
     "cancel": _cancel,
     "ping": _ping,
+    "resume": _resume,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "ack": _ack,
 }
+
+
+def _first(fields: Mapping[str, Any], name: str, alias: str) -> Any:
+    value = fields.get(name)
+    return fields.get(alias) if value is None else value
 
 
 def _check_id(frame: dict[str, Any], value: object) -> None:
@@ -122,14 +242,18 @@ def _options(frame: dict[str, Any], options: object) -> Options:
     delay = given.get("delay_seconds", 0)
     if type(delay) not in (int, float) or not 0 <= delay <= MAX_DELAY_S:
         _refuse(frame, f"delay_seconds must be a number from 0 to {MAX_DELAY_S}.")
+    durable = given.get("durable", False)
+    if type(durable) is not bool:
+        _refuse(frame, "durable must be true or false.")
     return Options(
         priority=Priority(_one_of(frame, "priority", given.get("priority", Priority.NORMAL), Priority)),
         delay_ms=int(delay * 1000),
         mode=Mode(_one_of(frame, "mode", given.get("mode", Mode.AUTO), Mode)),
+        durable=durable,
     )
 
 
-_OPTIONS: Final = frozenset({"priority", "delay_seconds", "mode"})
+_OPTIONS: Final = frozenset({"priority", "delay_seconds", "mode", "durable"})
 
 
 def _one_of(frame: dict[str, Any], name: str, value: Any, allowed: type[Priority] | type[Mode]) -> str:

@@ -6,7 +6,7 @@ receiver knows the request.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -49,6 +49,12 @@ def inline_progress(request_id: str, progress: Progress, now: float) -> bytes:
     return orjson.dumps(frame)
 
 
+def inline_chunk(request_id: str, index: int, data: bytes, now: float) -> bytes:
+    """A piece of output of an inline request. `data` is JSON already and goes in as it is."""
+    frame = {"type": "chunk", "request_id": request_id, "index": index, "data": orjson.Fragment(data), "timestamp": now}
+    return orjson.dumps(frame)
+
+
 def refusal(error: StreamerError, request_id: str | None, now: float, *, final: bool = False) -> bytes:
     """An `error` frame: a refusal of one frame, or with `final` the outcome of an inline request."""
     body = _error(Failure(error.code, error.message, error.details, error.retryable), error.after_ms)
@@ -77,6 +83,23 @@ def acknowledgment(job: Job, now: float) -> bytes:
 
 def progress(place: Place, progress: Progress, now: float) -> bytes:
     return _about(place, "progress", now, **_measure(progress))
+
+
+def chunk(place: Place, index: int, data: bytes, now: float) -> bytes:
+    """A piece of output. `data` is JSON already and goes in as it is."""
+    return _about(place, "chunk", now, index=index, data=orjson.Fragment(data))
+
+
+def as_known_by(frame: bytes, request_id: str) -> bytes:
+    """A frame about a job under another request id: that by which its receiver knows the request.
+
+    Such a frame begins with its type and its request id, and neither has a quote inside.
+    """
+    start = frame.index(_REQUEST_ID) + len(_REQUEST_ID)
+    return frame[:start] + request_id.encode() + frame[frame.index(b'"', start) :]
+
+
+_REQUEST_ID: Final = b'"request_id":"'
 
 
 def complete(place: Place, result: bytes, chunks: int, now: float) -> bytes:
@@ -114,8 +137,9 @@ def welcome(
     token_expires_at: float | None,
     limits: Mapping[str, int],
     reconnect_ms: tuple[int, int],
-    inbox: Sequence[Mapping[str, Any]] = (),
+    inbox: Sequence[Mapping[str, Any]] | None = (),
 ) -> bytes:
+    """`inbox` None: it could not be read; the frame then has none."""
     frame: dict[str, Any] = {
         "type": "welcome",
         "connection_id": connection_id,
@@ -123,9 +147,10 @@ def welcome(
         "heartbeat_ms": heartbeat_ms,
         "limits": limits,
         "reconnect": {"min_ms": reconnect_ms[0], "max_ms": reconnect_ms[1]},
-        "inbox": list(inbox),
         "timestamp": now,
     }
+    if inbox is not None:
+        frame["inbox"] = list(inbox)
     if token_expires_at is not None:
         frame["token_expires_at"] = token_expires_at
     return orjson.dumps(frame)
@@ -136,10 +161,43 @@ def cancelling(job: Job, now: float) -> bytes:
     return orjson.dumps(frame)
 
 
+def inbox_entry(job: Job) -> dict[str, Any]:
+    """A finished request, as `welcome` offers it."""
+    return {"request_id": job.client_id, "job_id": job.job_id, "status": job.status}
+
+
+def resumed(connection_id: str, jobs: Sequence[tuple[str, Job, bool]], now: float) -> bytes:
+    """(request id, row, whether every chunk that is missing is still stored) of each request that there is."""
+    requests = [{"request_id": name, **_standing(job), "recovered": recovered} for name, job, recovered in jobs]
+    frame = {"type": "resumed", "connection_id": connection_id, "requests": requests, "timestamp": now}
+    return orjson.dumps(frame)
+
+
+def subscribed(job: Job, now: float) -> bytes:
+    return orjson.dumps({"type": "subscribed", **_standing(job), "timestamp": now})
+
+
+def unsubscribed(job_id: str, job: Job | None, now: float) -> bytes:
+    """`job` None: there is nothing (any more) that was watched."""
+    standing = {"job_id": job_id} if job is None else _standing(job)
+    return orjson.dumps({"type": "unsubscribed", **standing, "timestamp": now})
+
+
+def drain(reason: str, reconnect_after_ms: tuple[int, int], deadline_ms: int, now: float) -> bytes:
+    """Leave within this window, which counts from now; after `deadline_ms` the socket is closed."""
+    window = list(reconnect_after_ms)
+    fields = {"reason": reason, "reconnect_after_ms": window, "deadline_ms": deadline_ms}
+    return orjson.dumps({"type": "drain", **fields, "timestamp": now})
+
+
 def retrying(place: Place, failure: Failure, retry_at: float, now: float, *, continues_from: int = 0) -> bytes:
     """That attempt is over; another one may start at `retry_at` (Unix seconds)."""
     fields = {"error": _error(failure, None), "retry_at": retry_at, "continues_from": continues_from}
     return _about(place, "retrying", now, **fields)
+
+
+def _standing(job: Job) -> dict[str, Any]:
+    return {"job_id": job.job_id, "status": job.status, "attempt": job.attempt, "seq": job.seq}
 
 
 def _about(place: Place, kind: str, now: float, **fields: Any) -> bytes:

@@ -1,6 +1,6 @@
 """What a client may say, after reading: one value per frame type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,7 @@ class Options:
     priority: Priority = Priority.NORMAL
     delay_ms: int = 0
     mode: Mode = Mode.AUTO
+    durable: bool = False  # keep the outcome in the inbox until it is acknowledged
 
 
 DEFAULT_OPTIONS = Options()
@@ -45,4 +46,44 @@ class Ping:
     ping_id: str | int | None
 
 
-Message = Request | Cancel | Ping
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How much of a request a client has: the newest frame's number, and how many chunks."""
+
+    request_id: str  # of a `subscribe`: the job id
+    attempt: int = 0
+    seq: int = 0
+    chunks: int = 0
+
+
+@dataclass(slots=True)
+class Resume:
+    """I was `connection_id`, and come back for the `n`-th time; of these requests I have this much."""
+
+    connection_id: str | None
+    n: int
+    requests: Sequence[Seen]
+
+
+@dataclass(slots=True)
+class Subscribe:
+    """Watch a job. `events`: the frame types that are wanted, None: all; an outcome comes in any case."""
+
+    job_id: str
+    seen: Seen
+    events: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class Unsubscribe:
+    job_id: str
+
+
+@dataclass(slots=True)
+class Ack:
+    """I have the outcome; take it off my inbox."""
+
+    request_id: str
+
+
+Message = Request | Cancel | Ping | Resume | Subscribe | Unsubscribe | Ack

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,17 +27,28 @@ class WireClient:
     """One connection. Everything sent and received is in `ledger` under `name`, and received frames in `frames`."""
 
     def __init__(
-        self, url: str, ledger: Ledger, name: str, *, user: str = "ann", tenant: str = "acme", plain: bool = False
+        self,
+        url: str,
+        ledger: Ledger,
+        name: str,
+        *,
+        user: str = "ann",
+        tenant: str = "acme",
+        permissions: Sequence[str] = (),
+        plain: bool = False,
     ) -> None:
         self.name = name
         self.frames: list[dict[str, Any]] = []
         self.close_code: int | None = None  # None while it is open
         self._url = f"{url.replace('http', 'ws', 1)}/ws"
         self._ledger = ledger
-        self._headers = {"Authorization": f"Bearer {token(user, tenant)}"}
+        self._headers = {"Authorization": f"Bearer {token(user, tenant, *permissions)}"}
         self._subprotocols = None if plain else [VERSION_1]
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._reads = asyncio.Event()  # unset while it is paused
+        self._reads.set()
+        self._is_cut = False
 
     async def __aenter__(self) -> Self:
         self._socket = await connect(
@@ -50,6 +61,8 @@ class WireClient:
             ping_interval=None,
         )
         self._reading = asyncio.create_task(self._read(self._socket), name=f"wire {self.name}")
+        if self._subprotocols is not None:
+            await until(lambda: self.frames or self.close_code is not None, what=f"a greeting of {self.name}")
         return self
 
     async def __aexit__(
@@ -57,12 +70,16 @@ class WireClient:
     ) -> None:
         assert self._socket is not None
         assert self._reading is not None
+        self.unpause()
         await self._socket.close()
         await self._reading
 
     async def _read(self, socket: ClientConnection) -> None:
         try:
             async for text in socket:
+                await self._reads.wait()
+                if self._is_cut:
+                    break
                 frame = json.loads(text)
                 self.frames.append(frame)
                 self._ledger.received(self.name, frame)
@@ -71,6 +88,28 @@ class WireClient:
         finally:
             self.close_code = socket.close_code
 
+    async def cut(self) -> None:
+        """The network is gone: no closing handshake. What was not noted by now is lost, and nothing more is owed."""
+        assert self._socket is not None
+        assert self._reading is not None
+        self._is_cut = True
+        self._ledger.lost(self.name)
+        self._socket.transport.abort()
+        self.unpause()
+        await self._reading
+
+    def pause(self) -> None:
+        """Reads nothing more: once the buffers on the way are full, the node sees a reader that is too slow."""
+        self._reads.clear()
+
+    def unpause(self) -> None:
+        self._reads.set()
+
+    @property
+    def welcome(self) -> dict[str, Any]:
+        """The first frame of a connection that is no plain one."""
+        return self.seen("welcome")[0]
+
     async def send(self, frame: Mapping[str, Any]) -> None:
         assert self._socket is not None
         self._ledger.sent(self.name, frame)
@@ -78,6 +117,20 @@ class WireClient:
 
     async def request(self, action: str, payload: Any, request_id: str, **fields: Any) -> None:
         await self.send({"action": action, "payload": payload, "id": request_id, **fields})
+
+    async def resume(
+        self, requests: Sequence[Mapping[str, Any]], connection_id: str | None = None, n: int | None = None
+    ) -> None:
+        """Comes back for these requests; `requests`, `connection_id` and `n` as they go on the wire."""
+        frame = {"type": "resume", "requests": list(requests), "connection_id": connection_id, "n": n}
+        await self.send({name: value for name, value in frame.items() if value is not None})
+
+    async def subscribe(self, job_id: str, **fields: Any) -> None:
+        """Watches a job; `fields`: `attempt`, `seq`, `chunks`, `events`."""
+        await self.send({"type": "subscribe", "job_id": job_id, **fields})
+
+    async def unsubscribe(self, job_id: str) -> None:
+        await self.send({"type": "unsubscribe", "job_id": job_id})
 
     async def insist(self, action: str, payload: Any, request_id: str) -> dict[str, Any]:
         """Submits, again and again while the refusal says that this may help. The acknowledgment, or the refusal."""

@@ -9,14 +9,14 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from streamer.cluster import audience as audience_module
 from streamer.cluster import courier as courier_module
 from streamer.cluster import lanes as lanes_module
 from streamer.cluster.calls import Unreachable
 from streamer.cluster.courier import Courier
-from streamer.cluster.lanes import Lanes
+from streamer.cluster.lanes import Kind, Lanes
 from streamer.cluster.registry import APP, Peers
 from streamer.errors import StoreUnavailable
-from streamer.jobs.model import Job
 from streamer.store.base import Connection
 from streamer.telemetry.metrics import Metrics
 from tests.support import jobs
@@ -72,8 +72,8 @@ class Scene:
         self.sent += [(endpoint, orjson.loads(line)) for line in body.split(b"\n")[::2]]
         return orjson.dumps({"gone": self.gone.get(endpoint, [])})
 
-    def send(self, *routes: str, kind: Any = "outcome", **options: Any) -> None:
-        self.courier.send(job_of(*routes), kind, 7, b"{}", **options)
+    def send(self, *connections: str, kind: Kind = "outcome", **options: Any) -> None:
+        self.courier.send(JOB, kind, 7, b"{}", to=frozenset(connections), **options)
 
     async def receivers(self) -> list[tuple[str, list[str]]]:
         await self.courier.flush(5.0)
@@ -83,8 +83,7 @@ class Scene:
         return self.metrics.registry.get_sample_value("streamer_frames_dropped_total", {"reason": reason}) or 0.0
 
 
-def job_of(*routes: str) -> Job:
-    return replace(jobs.row(), routes=frozenset(routes), attempt=2)
+JOB = replace(jobs.row(), routes=frozenset({"n1.is-not-asked"}), attempt=2)
 
 
 @pytest.fixture
@@ -102,10 +101,9 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
 async def test_a_frame_goes_to_the_nodes_of_its_connections_once_each(scene: Scene) -> None:
     scene.send("n1.a", "n2.b", "n1.c", kind="progress", percentage=40.0)
     assert await scene.receivers() == [("http://n1", ["n1.a", "n1.c"]), ("http://n2", ["n2.b"])]
-    job = job_of()
     meta = scene.sent[0][1]
     assert {name: meta[name] for name in "jtuaskp"} == {
-        "j": job.job_id,
+        "j": JOB.job_id,
         "t": "acme",
         "u": "ann",
         "a": 2,
@@ -114,7 +112,19 @@ async def test_a_frame_goes_to_the_nodes_of_its_connections_once_each(scene: Sce
         "p": 40.0,
     }
     assert meta["at"] == 12.5
+    assert "h" not in meta
     assert scene.connections.reads == []
+
+
+async def test_a_frame_says_how_many_chunks_come_before_it(scene: Scene) -> None:
+    scene.send("n1.a", kind="chunk", chunks=3)
+    await scene.receivers()
+    assert (scene.sent[0][1]["k"], scene.sent[0][1]["h"]) == ("chunk", 3)
+
+
+async def test_any_collection_of_connections_will_do(scene: Scene) -> None:
+    scene.courier.send(JOB, "chunk", 1, b"{}", to=["n2.b", "n1.a", "n1.a"])
+    assert await scene.receivers() == [("http://n1", ["n1.a"]), ("http://n2", ["n2.b"])]
 
 
 async def test_an_attempt_may_be_named(scene: Scene) -> None:
@@ -150,6 +160,38 @@ async def test_a_connection_that_moved_is_found_and_remembered(scene: Scene) -> 
     assert scene.connections.reads == [{"n1.a"}]
 
 
+async def test_where_a_connection_is_can_be_learnt(scene: Scene) -> None:
+    scene.send("n1.a", "n1.b")
+    scene.courier.learn({"n1.a": "n2"})
+    scene.send("n1.a", "n1.b")
+    scene.courier.learn({"n1.a": "n1"})
+    scene.send("n1.a", "n1.b")
+    both = ("http://n1", ["n1.a", "n1.b"])
+    assert await scene.receivers() == [both, both, ("http://n1", ["n1.b"]), ("http://n2", ["n1.a"])]
+    assert scene.connections.reads == []
+
+
+async def test_a_connection_that_is_learnt_to_be_somewhere_is_no_longer_lost(scene: Scene) -> None:
+    scene.send("gone.a", kind="chunk")
+    await scene.receivers()
+    scene.connections.put("gone.a", "n3")
+    await scene.register("n3")
+    scene.courier.learn({"gone.a": "n3"})
+    scene.send("gone.a", kind="chunk")
+    assert await scene.receivers() == [("http://n3", ["gone.a"])]
+
+
+async def test_a_connection_that_came_home_is_not_looked_for_again(scene: Scene) -> None:
+    scene.courier.learn({"n1.a": "n2"})
+    scene.gone["http://n2"] = ["n1.a"]
+    scene.connections.put("n1.a", "n1")
+    for _ in range(2):
+        scene.send("n1.a")
+        await scene.receivers()
+    assert [endpoint for endpoint, _ in scene.sent] == ["http://n2", "http://n1", "http://n1"]
+    assert len(scene.connections.reads) == 1
+
+
 async def test_a_connection_whose_node_died_is_looked_for_elsewhere(scene: Scene) -> None:
     scene.down.add("http://n1")
     scene.connections.put("n1.a", "n2")
@@ -177,15 +219,24 @@ async def test_a_connection_that_is_gone_where_it_was_found_is_dropped(scene: Sc
     assert len(scene.connections.reads) == 1
 
 
-async def test_progress_for_somebody_who_was_nowhere_is_not_looked_up_again_soon(scene: Scene) -> None:
-    scene.send("gone.a", kind="progress")
+@pytest.mark.parametrize("kind", ["progress", "chunk"])
+async def test_who_was_nowhere_is_not_looked_for_again_soon_for_a_frame_of_many(scene: Scene, kind: Kind) -> None:
+    scene.send("gone.a", kind=kind)
     await scene.receivers()
-    scene.send("gone.a", kind="progress")
+    scene.send("gone.a", kind=kind)
     await scene.receivers()
     assert (len(scene.connections.reads), scene.dropped()) == (1, 2)
     scene.send("gone.a", kind="outcome")
     await scene.receivers()
     assert len(scene.connections.reads) == 2
+
+
+async def test_of_several_it_is_enough_that_one_may_be_found(scene: Scene) -> None:
+    scene.send("gone.a", kind="chunk")
+    await scene.receivers()
+    scene.connections.put("gone.b", "n2")
+    scene.send("gone.a", "gone.b", kind="chunk")
+    assert await scene.receivers() == [("http://n2", ["gone.b"])]
 
 
 async def test_a_store_that_is_away_drops_what_needs_it(scene: Scene) -> None:
@@ -207,12 +258,12 @@ async def test_what_waits_to_be_looked_up_is_bounded(scene: Scene, monkeypatch: 
 
 
 async def test_what_is_remembered_is_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier_module, "MAX_MOVED", 2)
+    monkeypatch.setattr(audience_module, "MAX_MOVED", 2)
     for number in range(5):
         scene.connections.put(f"old.{number}", "n1")
         scene.send(f"old.{number}")
         await scene.receivers()
-    assert len(scene.courier._moved) == 2
+    assert len(scene.courier._where._moved) == 2
 
 
 async def test_closing_stops_a_search(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,12 +110,62 @@ async def test_a_full_lane_drops_the_oldest_progress_and_no_outcome(scene: Scene
     third = lanes_module.MAX_LANE_BYTES // 3
     async with scene.holding():
         scene.lanes.send(NODE, parcel("p1", job="a", size=third))
-        scene.lanes.send(NODE, parcel("p2", job="b", size=third - 1000))
+        scene.lanes.send(NODE, parcel("p2", job="b", size=10_000))
         for name in ("o1", "o2"):
             scene.lanes.send(NODE, parcel(name, "outcome", job=name, size=third))
-    sent = [name for batch in scene.nodes.bodies()[1:] for name in batch]
-    assert sent == ["p2", "o1", "o2"]
+    assert sent_while_full(scene) == ["p2", "o1", "o2"]
     assert scene.counted("frames_dropped_total", reason="full") == 1
+
+
+def sent_while_full(scene: Scene) -> list[str]:
+    return [name for batch in scene.nodes.bodies()[1:] for name in batch]
+
+
+async def test_a_full_lane_drops_progress_before_chunks(scene: Scene) -> None:
+    third = lanes_module.MAX_LANE_BYTES // 3
+    async with scene.holding():
+        scene.lanes.send(NODE, parcel("c1", "chunk", size=third))
+        scene.lanes.send(NODE, parcel("p1", size=third))
+        scene.lanes.send(NODE, parcel("c2", "chunk", size=third))
+    assert sent_while_full(scene) == ["c1", "c2"]
+    assert scene.counted("frames_dropped_total", reason="full") == 1
+
+
+async def test_then_the_oldest_chunks_and_never_what_says_how_an_attempt_ended(scene: Scene) -> None:
+    third = lanes_module.MAX_LANE_BYTES // 3
+    async with scene.holding():
+        for name in ("c1", "c2"):
+            scene.lanes.send(NODE, parcel(name, "chunk", size=third - 1000))
+        scene.lanes.send(NODE, parcel("r1", "retrying", size=third))
+        scene.lanes.send(NODE, parcel("c3", "chunk", size=3000))
+        scene.lanes.send(NODE, parcel("o1", "outcome", size=2 * third))
+    assert sent_while_full(scene) == ["r1", "o1"]
+    assert scene.counted("frames_dropped_total", reason="full") == 3
+
+
+async def test_a_full_lane_makes_room_for_more_than_one_frame(scene: Scene) -> None:
+    piece = lanes_module.MAX_LANE_BYTES // 100
+    async with scene.holding():
+        for number in range(100):
+            scene.lanes.send(NODE, parcel(f"c{number}", "chunk", size=piece))
+    left = sent_while_full(scene)
+    assert left == [f"c{number}" for number in range(100 - len(left), 100)]
+    assert 0 < piece * len(left) <= lanes_module.ROOMY_LANE_BYTES
+
+
+async def test_chunks_do_not_stand_for_one_another(scene: Scene) -> None:
+    async with scene.holding():
+        for name in ("c1", "c2", "c3"):
+            scene.lanes.send(NODE, parcel(name, "chunk"))
+    assert scene.nodes.bodies()[1] == ["c1", "c2", "c3"]
+
+
+async def test_a_lane_that_gives_up_drops_chunks_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "GIVE_UP_S", 0.1)
+    scene.nodes.errors[NODE] = Unreachable("down")
+    scene.lanes.send(NODE, parcel("c1", "chunk"))
+    await until(lambda: len(scene.lanes) == 0)
+    assert scene.counted("frames_dropped_total", reason="gone") == 1
 
 
 async def test_a_stuck_node_slows_no_other(scene: Scene) -> None:
@@ -204,6 +254,10 @@ def test_a_backlog_knows_its_size() -> None:
     backlog.add(parcel("p2", size=20))
     assert backlog.size == first.size + 10
     assert backlog.shrink(backlog.size) == 0
+    backlog.add(parcel("c1", "chunk", size=30))
+    assert names(backlog.take(1_000)) == ["p2", "c1"]
+    assert backlog.size == 0
+    backlog.add(first)
     assert backlog.shrink(0) == 1
     assert backlog.size == 0
 

@@ -6,8 +6,36 @@ from hypothesis import given, strategies
 
 from streamer.errors import InvalidMessage
 from streamer.jobs.model import Priority
-from streamer.protocol.codec import MAX_DEPTH, MAX_METADATA_BYTES, parse, readable_id
-from streamer.protocol.messages import DEFAULT_OPTIONS, Cancel, Mode, Options, Ping, Request
+from streamer.protocol.codec import MAX_COUNT, MAX_DEPTH, MAX_METADATA_BYTES, MAX_RESUMED, parse, readable_id
+from streamer.protocol.messages import (
+    DEFAULT_OPTIONS,
+    Ack,
+    Cancel,
+    Mode,
+    Options,
+    Ping,
+    Request,
+    Resume,
+    Seen,
+    Subscribe,
+    Unsubscribe,
+)
+
+CONNECTION = "0123456789ab.AZaz09_-AZaz09_-AZaz09"
+JOB = "0123456789abcdef" * 2
+
+
+def resume(requests: str, more: str = "") -> str:
+    return '{"type":"resume","requests":' + requests + more + "}"
+
+
+def subscribe(more: str) -> str:
+    return '{"type":"subscribe","job_id":"' + JOB + '",' + more + "}"
+
+
+def entries(count: int) -> str:
+    return orjson.dumps([{"request_id": f"r{number}"} for number in range(count)]).decode()
+
 
 MALFORMED = {
     "nothing": "",
@@ -34,7 +62,7 @@ MALFORMED = {
     "an array": '[{"action":"echo"}]',
     "an empty object": "{}",
     "an unknown type": '{"type":"shout","action":"echo"}',
-    "a later type": '{"type":"subscribe","job_id":"x"}',
+    "a later type": '{"type":"auth","token":"x"}',
     "a type of the server": '{"type":"complete","request_id":"x"}',
     "a type in upper case": '{"type":"REQUEST","action":"echo"}',
     "a type that is a number": '{"type":1,"action":"echo"}',
@@ -66,7 +94,9 @@ MALFORMED = {
     "options that are an array": '{"action":"echo","options":[]}',
     "options that are false": '{"action":"echo","options":false}',
     "an unknown option": '{"action":"echo","options":{"colour":"red"}}',
-    "an option that is not built yet": '{"action":"echo","options":{"durable":true}}',
+    "an option that is not built yet": '{"action":"echo","options":{"expires_in":60}}',
+    "durable as a number": '{"action":"echo","options":{"durable":1}}',
+    "durable as a string": '{"action":"echo","options":{"durable":"true"}}',
     "an unknown priority": '{"action":"echo","options":{"priority":"urgent"}}',
     "a priority in upper case": '{"action":"echo","options":{"priority":"HIGH"}}',
     "a priority that is a number": '{"action":"echo","options":{"priority":1}}',
@@ -84,6 +114,52 @@ MALFORMED = {
     "a ping with a fraction": '{"type":"ping","id":1.5}',
     "a ping with true": '{"type":"ping","id":true}',
     "a ping with an integer over 64 bits": '{"type":"ping","id":18446744073709551616}',
+    "an ack of nothing": '{"type":"ack"}',
+    "an ack of a number": '{"type":"ack","request_id":3}',
+    "an ack of a bad id": '{"type":"ack","id":"a b"}',
+    "a resume without requests": '{"type":"resume"}',
+    "a resume of null": resume("null"),
+    "a resume of an object": resume('{"request_id":"r1"}'),
+    "a resume of a string": resume('"r1"'),
+    "a resume of too many": resume(entries(MAX_RESUMED + 1)),
+    "a resume of a bare id": resume('["r1"]'),
+    "a resume of a null entry": resume("[null]"),
+    "a resume of an empty entry": resume("[{}]"),
+    "a resume of a number": resume('[{"request_id":7}]'),
+    "a resume of a bad id": resume('[{"request_id":"a b"}]'),
+    "a resume of a bad alias": resume('[{"id":""}]'),
+    "a resume of one request twice": resume('[{"request_id":"r1"},{"request_id":"r2"},{"id":"r1","seq":3}]'),
+    "a resume with a negative attempt": resume('[{"request_id":"r1","attempt":-1}]'),
+    "a resume with an attempt that is true": resume('[{"request_id":"r1","attempt":true}]'),
+    "a resume with a seq that is a string": resume('[{"request_id":"r1","seq":"3"}]'),
+    "a resume with a seq that is a fraction": resume('[{"request_id":"r1","seq":1.0}]'),
+    "a resume with chunks that are an array": resume('[{"request_id":"r1","chunks":[]}]'),
+    "a resume with chunks beyond counting": resume('[{"request_id":"r1","chunks":' + str(MAX_COUNT + 1) + "}]"),
+    "a resume of a connection that is a number": resume("[]", ',"connection_id":7,"n":1'),
+    "a resume of a connection that is an object": resume("[]", ',"connection_id":{},"n":1'),
+    "a resume of a connection without n": resume("[]", f',"connection_id":"{CONNECTION}"'),
+    "a resume of a connection for the 0th time": resume("[]", f',"connection_id":"{CONNECTION}","n":0'),
+    "a resume of a connection, n true": resume("[]", f',"connection_id":"{CONNECTION}","n":true'),
+    "a resume of a connection, n a string": resume("[]", f',"connection_id":"{CONNECTION}","n":"1"'),
+    "a resume of a connection, n beyond counting": resume("[]", f',"connection_id":"{CONNECTION}","n":{MAX_COUNT + 1}'),
+    "a subscribe to nothing": '{"type":"subscribe"}',
+    "a subscribe to a number": '{"type":"subscribe","job_id":7}',
+    "a subscribe to an array": '{"type":"subscribe","job_id":["x"]}',
+    "a subscribe to an empty id": '{"type":"subscribe","job_id":""}',
+    "a subscribe to what no id can be": '{"type":"subscribe","job_id":"a b"}',
+    "a subscribe by request id": '{"type":"subscribe","request_id":"r1"}',
+    "a subscribe with a negative seq": subscribe('"seq":-1'),
+    "a subscribe with an attempt that is a string": subscribe('"attempt":"1"'),
+    "a subscribe with chunks that are true": subscribe('"chunks":true'),
+    "a subscribe to events that are a string": subscribe('"events":"chunk"'),
+    "a subscribe to events that are an object": subscribe('"events":{"chunk":true}'),
+    "a subscribe to an unknown event": subscribe('"events":["chunk","pong"]'),
+    "a subscribe to an event that is a number": subscribe('"events":[1]'),
+    "a subscribe to an event that is an array": subscribe('"events":[["chunk"]]'),
+    "a subscribe to an event of great length": subscribe('"events":["' + "x" * 5_000 + '"]'),
+    "an unsubscribe from nothing": '{"type":"unsubscribe"}',
+    "an unsubscribe from a number": '{"type":"unsubscribe","job_id":7}',
+    "an unsubscribe from what no id can be": '{"type":"unsubscribe","job_id":"a/b"}',
 }
 
 
@@ -129,10 +205,15 @@ JSON = strategies.recursive(
     max_leaves=5,
 )
 FIELDS = strategies.sampled_from(["type", "action", "id", "request_id", "payload", "metadata", "options"])
-WORDS = strategies.sampled_from(["request", "cancel", "ping", "echo", "high", "a b", ""])
+LATER_FIELDS = strategies.sampled_from(
+    ["connection_id", "n", "requests", "job_id", "attempt", "seq", "chunks", "events"]
+)
+WORDS = strategies.sampled_from(
+    ["request", "cancel", "ping", "resume", "subscribe", "unsubscribe", "ack", "echo", "high", "a b", "", CONNECTION]
+)
 
 
-@given(strategies.dictionaries(FIELDS, WORDS | JSON))
+@given(strategies.dictionaries(FIELDS | LATER_FIELDS, WORDS | JSON))
 def test_any_object_is_read_or_refused(frame: dict[str, object]) -> None:
     with contextlib.suppress(InvalidMessage):
         parse(orjson.dumps(frame))
@@ -161,7 +242,7 @@ def test_bytes_are_read_as_well() -> None:
 def test_null_counts_as_absent() -> None:
     text = '{"type":null,"id":null,"action":"echo","payload":null,"metadata":null,"options":null}'
     assert parse(text) == Request(None, "echo", {}, None, DEFAULT_OPTIONS)
-    assert parse('{"action":"echo","options":{"mode":null,"durable":null}}') == parse('{"action":"echo"}')
+    assert parse('{"action":"echo","options":{"mode":null,"expires_in":null}}') == parse('{"action":"echo"}')
 
 
 @pytest.mark.parametrize("payload", ["0", "false", '""', "[]", '"x"', "12345678901234567890"])
@@ -205,6 +286,88 @@ def test_ping(ping_id: str, expected: str | int | None) -> None:
     assert parse('{"type":"ping","id":' + ping_id + "}") == Ping(expected)
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_durable(durable: bool) -> None:
+    read = parse(orjson.dumps({"action": "echo", "options": {"durable": durable}}))
+    assert isinstance(read, Request)
+    assert read.options == Options(durable=durable)
+
+
+def test_an_option_that_is_not_supported_is_named() -> None:
+    with pytest.raises(InvalidMessage, match="The option 'expires_in' is not supported"):
+        parse('{"action":"echo","options":{"expires_in":60}}')
+
+
+def test_ack() -> None:
+    assert parse('{"type":"ack","request_id":"r1"}') == Ack("r1")
+    assert parse('{"type":"ack","id":"r1"}') == Ack("r1")
+
+
+def test_a_resume_of_nothing() -> None:
+    assert parse(resume("[]")) == Resume(None, 0, ())
+
+
+def test_a_whole_resume() -> None:
+    requests = '[{"request_id":"r1","attempt":2,"seq":9,"chunks":4},{"request_id":"r2"}]'
+    seen = (Seen("r1", 2, 9, 4), Seen("r2", 0, 0, 0))
+    assert parse(resume(requests, f',"connection_id":"{CONNECTION}","n":3')) == Resume(CONNECTION, 3, seen)
+
+
+def test_a_resume_of_as_many_as_are_allowed() -> None:
+    read = parse(resume(entries(MAX_RESUMED)))
+    assert isinstance(read, Resume)
+    assert [seen.request_id for seen in read.requests] == [f"r{number}" for number in range(MAX_RESUMED)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "seen"),
+    [
+        ('{"id":"r1"}', Seen("r1")),
+        ('{"request_id":"r1","id":"r2"}', Seen("r1")),
+        ('{"request_id":null,"id":"r1","attempt":null,"seq":null,"chunks":null}', Seen("r1")),
+        ('{"request_id":"r1","chunks":9007199254740992,"more":{}}', Seen("r1", 0, 0, MAX_COUNT)),
+    ],
+)
+def test_an_entry_of_a_resume(entry: str, seen: Seen) -> None:
+    assert parse(resume(f"[{entry}]")) == Resume(None, 0, (seen,))
+
+
+@pytest.mark.parametrize("connection_id", ["", "c1", CONNECTION + "A", CONNECTION.upper(), CONNECTION + "\n", "ä"])
+def test_a_connection_id_that_can_be_nobodys_counts_as_absent(connection_id: str) -> None:
+    frame = {"type": "resume", "connection_id": connection_id, "n": 0, "requests": [{"request_id": "r1"}]}
+    assert parse(orjson.dumps(frame)) == Resume(None, 0, (Seen("r1"),))
+
+
+def test_without_a_connection_id_nobody_asks_how_often() -> None:
+    assert parse(resume("[]", ',"connection_id":null,"n":"often"')) == Resume(None, 0, ())
+
+
+def test_subscribe() -> None:
+    assert parse(f'{{"type":"subscribe","job_id":"{JOB}"}}') == Subscribe(JOB, Seen(JOB), None)
+
+
+def test_a_whole_subscribe() -> None:
+    text = subscribe('"attempt":1,"seq":5,"chunks":2,"events":["chunk","retrying","chunk"],"id":"ignored"')
+    assert parse(text) == Subscribe(JOB, Seen(JOB, 1, 5, 2), frozenset({"chunk", "retrying"}))
+
+
+@pytest.mark.parametrize("events", [[], ["progress", "chunk", "retrying", "complete", "error"]])
+def test_a_watcher_chooses_its_events(events: list[str]) -> None:
+    read = parse(orjson.dumps({"type": "subscribe", "job_id": JOB, "events": events}))
+    assert read == Subscribe(JOB, Seen(JOB), frozenset(events))
+
+
+def test_an_event_that_cannot_be_chosen_is_named() -> None:
+    with pytest.raises(InvalidMessage, match="not 'pong'"):
+        parse(subscribe('"events":["chunk","pong"]'))
+
+
+@pytest.mark.parametrize("job_id", ["r1", JOB.upper(), "~"])
+def test_whether_there_is_such_a_job_is_for_others_to_say(job_id: str) -> None:
+    assert parse(orjson.dumps({"type": "subscribe", "job_id": job_id})) == Subscribe(job_id, Seen(job_id), None)
+    assert parse(orjson.dumps({"type": "unsubscribe", "job_id": job_id})) == Unsubscribe(job_id)
+
+
 # --- whose refusal it is --------------------------------------------------------------------------------------
 
 
@@ -218,6 +381,11 @@ def test_ping(ping_id: str, expected: str | int | None) -> None:
         ('{"id":"a b","action":"echo"}', None),
         ('{"id":5,"request_id":"r1","action":"echo"}', None),
         ('{"type":"cancel","request_id":{}}', None),
+        (subscribe('"id":"r1","seq":-1'), JOB),
+        ('{"type":"unsubscribe","id":"r1"}', None),
+        ('{"type":["subscribe"],"id":"r1","job_id":"j1"}', "r1"),
+        (resume('[{"request_id":"r1","seq":-1}]'), None),
+        (resume("{}", ',"id":"r2"'), "r2"),
         ("[", None),
     ],
 )
@@ -239,4 +407,5 @@ def test_readable_id() -> None:
     assert readable_id({"id": "a"}) == "a"
     assert readable_id({"request_id": "a"}) == "a"
     assert readable_id({"id": ["a"]}) is None
+    assert readable_id({"type": "subscribe", "id": "a", "job_id": "b"}) == "b"
     assert readable_id({}) is None

@@ -3,8 +3,10 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, strategies
 
 from streamer.errors import InvalidPayload, RateLimited, StreamerError, TimedOut
+from streamer.jobs import ids
 from streamer.jobs.model import Aside, Failure, Progress, Status
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
@@ -90,6 +92,20 @@ def test_inline_progress_has_no_place() -> None:
     assert read(frames.inline_progress("r1", Progress(5.0), NOW)) == expected
 
 
+def test_a_chunk_takes_its_data_as_it_is() -> None:
+    frame = frames.chunk(PLACE, 3, b'{"big":12345678901234567890123}', NOW)
+    assert b'"data":{"big":12345678901234567890123}' in frame
+    rest = {key: value for key, value in read(frame).items() if key != "data"}
+    assert rest == {"type": "chunk", "index": 3, **ABOUT_A_JOB}
+
+
+def test_a_piece_of_an_inline_answer_has_no_place() -> None:
+    frame = frames.inline_chunk("r1", 3, b'{"big":12345678901234567890123}', NOW)
+    assert b'"data":{"big":12345678901234567890123}' in frame
+    rest = {key: value for key, value in read(frame).items() if key != "data"}
+    assert rest == {"type": "chunk", "request_id": "r1", "index": 3, "timestamp": NOW}
+
+
 def test_which_outcome_is_a_complete() -> None:
     assert frames.is_complete(frames.complete(PLACE, b"1", 0, NOW))
     assert not frames.is_complete(frames.failed(PLACE, OOPS, NOW))
@@ -153,6 +169,73 @@ def test_welcome(expires: float | None) -> None:
     assert read(frame) == (expected if expires is None else {**expected, "token_expires_at": expires})
 
 
+def test_welcome_offers_the_inbox_unless_it_could_not_be_read() -> None:
+    about: dict[str, Any] = {"heartbeat_ms": 1, "token_expires_at": None, "limits": {}, "reconnect_ms": (1, 2)}
+    entry = frames.inbox_entry(row_in(Status.COMPLETED))
+    assert read(frames.welcome("c1", "n1", NOW, inbox=[entry], **about))["inbox"] == [entry]
+    assert "inbox" not in read(frames.welcome("c1", "n1", NOW, inbox=None, **about))
+
+
+def test_an_inbox_entry() -> None:
+    job = row_in(Status.FAILED)
+    assert frames.inbox_entry(job) == {"request_id": "r1", "job_id": job.job_id, "status": "FAILED"}
+
+
+def test_resumed() -> None:
+    running, finished = row_in(Status.PROCESSING, seq=7), row_in(Status.COMPLETED, job_id="f" * 32, attempt=3)
+    assert read(frames.resumed("c1", [("r1", running, True), ("r2", finished, False)], NOW)) == {
+        "type": "resumed",
+        "connection_id": "c1",
+        "requests": [
+            {
+                "request_id": "r1",
+                "job_id": running.job_id,
+                "status": "PROCESSING",
+                "attempt": 1,
+                "seq": 7,
+                "recovered": True,
+            },
+            {
+                "request_id": "r2",
+                "job_id": finished.job_id,
+                "status": "COMPLETED",
+                "attempt": 3,
+                "seq": 1,
+                "recovered": False,
+            },
+        ],
+        "timestamp": NOW,
+    }
+
+
+def test_resumed_of_nothing() -> None:
+    expected = {"type": "resumed", "connection_id": "c1", "requests": [], "timestamp": NOW}
+    assert read(frames.resumed("c1", [], NOW)) == expected
+
+
+def test_subscribed_says_where_the_job_stands() -> None:
+    job = row_in(Status.PROCESSING, seq=7)
+    standing = {"job_id": job.job_id, "status": "PROCESSING", "attempt": 1, "seq": 7}
+    assert read(frames.subscribed(job, NOW)) == {"type": "subscribed", **standing, "timestamp": NOW}
+    assert read(frames.unsubscribed(job.job_id, job, NOW)) == {"type": "unsubscribed", **standing, "timestamp": NOW}
+
+
+def test_unsubscribed_from_nothing() -> None:
+    expected = {"type": "unsubscribed", "job_id": "j1", "timestamp": NOW}
+    assert read(frames.unsubscribed("j1", None, NOW)) == expected
+
+
+def test_drain() -> None:
+    expected = {
+        "type": "drain",
+        "reason": "deploy",
+        "reconnect_after_ms": [100, 2_000],
+        "deadline_ms": 20_000,
+        "timestamp": NOW,
+    }
+    assert read(frames.drain("deploy", (100, 2_000), 20_000, NOW)) == expected
+
+
 def test_cancelling() -> None:
     expected = {"type": "cancelling", "request_id": "r1", "status": "PROCESSING", "timestamp": NOW}
     assert read(frames.cancelling(row_in(Status.PROCESSING), NOW)) == expected
@@ -163,3 +246,45 @@ def test_retrying() -> None:
     assert frame["error"]["code"] == OOPS.code
     assert (frame["type"], frame["retry_at"], frame["continues_from"]) == ("retrying", NOW + 3, 4)
     assert {key: frame[key] for key in ABOUT_A_JOB} == ABOUT_A_JOB
+
+
+# --- under another name ---------------------------------------------------------------------------------------
+
+CLIENT_IDS = strategies.from_regex(ids.CLIENT_ID, fullmatch=True)
+TRICKY = strategies.text() | strategies.sampled_from(['"', '","request_id":"', '"request_id":"x"', "\\", '\\"'])
+JSON = strategies.recursive(
+    TRICKY | strategies.integers(-(2**53), 2**53),
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(TRICKY | strategies.just("request_id"), inner),
+    max_leaves=5,
+)
+
+
+def frames_about_a_request(name: str, text: str, content: Any) -> list[bytes]:
+    """One of each kind, as the request `name` is told of it."""
+    place, failure, body = (
+        Place(name, "j1", 2, 9),
+        Failure("OOPS", text, {"request_id": content}),
+        orjson.dumps(content),
+    )
+    done = row_in(Status.COMPLETED, client_id=name)
+    failed = row_in(Status.FAILED, client_id=name, error=failure)
+    return [
+        frames.response(name, content, NOW),
+        frames.inline_progress(name, Progress(5.0, text), NOW),
+        frames.inline_chunk(name, 3, body, NOW),
+        frames.acknowledgment(done, NOW),
+        frames.progress(place, Progress(5.0, text, {"request_id": content}), NOW),
+        frames.chunk(place, 3, body, NOW),
+        frames.retrying(place, failure, NOW, NOW, continues_from=4),
+        frames.complete(place, body, 4, NOW),
+        frames.failed(place, failure, NOW),
+        frames.outcome(done, body, NOW),
+        frames.outcome(failed, None, NOW),
+        frames.cancelling(done, NOW),
+    ]
+
+
+@given(CLIENT_IDS, CLIENT_IDS, TRICKY, JSON)
+def test_a_frame_under_another_name_is_the_same_otherwise(name: str, other: str, text: str, content: Any) -> None:
+    made = frames_about_a_request(name, text, content)
+    assert [frames.as_known_by(frame, other) for frame in made] == frames_about_a_request(other, text, content)
