@@ -1,24 +1,40 @@
 """What a handler may see and do: the same inline on a node and queued in a worker."""
 
+import asyncio
 from collections.abc import Awaitable, Generator, Mapping
 from math import isnan
 from typing import Any, Final, Protocol
 
 import orjson
 import structlog
+from pydantic_core import to_jsonable_python
 
 from streamer.jobs.model import Progress
 
 MAX_METADATA_BYTES: Final = 4_096
 """Of one progress, as JSON: it lies on the job's row, which should stay small."""
 MAX_MESSAGE_CHARACTERS: Final = 1_000
+MAX_CHUNK_BYTES: Final = 1 << 18
+"""Of one piece of output, as JSON: a DynamoDB item holds 400 KB, a connection's outbox 1 MiB."""
+MAX_CHECKPOINT_BYTES: Final = 1 << 20
+"""As JSON; what a payload or a result may have."""
 
 
 class Reporter(Protocol):
-    """Who carries a handler's progress away."""
+    """Who carries away what a handler tells. Everything is called on the loop or from a thread."""
 
     def progress(self, progress: Progress) -> None:
-        """Takes the newest progress. Called on the loop or from a thread; never blocks, never raises."""
+        """Takes the newest progress; never blocks, never raises."""
+        ...
+
+    def emit(self, data: bytes) -> Awaitable[None]:
+        """Takes a piece of output, which is JSON. What is returned waits, if awaited, while too much is not stored;
+        called from a thread, it has waited. Raises CancelledError where the run is over."""
+        ...
+
+    def save_checkpoint(self, state: bytes) -> Awaitable[None]:
+        """Keeps JSON for the next attempt, once what is returned was awaited; called from a thread, it is kept.
+        Raises CancelledError where the run is over."""
         ...
 
 
@@ -31,17 +47,18 @@ class _Done:
         yield from ()
 
 
-_DONE: Final = _Done()
+DONE: Final[Awaitable[None]] = _Done()
 
 
 class Context:
-    """One run of a handler: who asked for what, and a way to tell how far it is.
+    """One run of a handler: who asked for what, and ways to tell how far it is and what it has made.
 
     * `request_id`: the id by which the caller knows the request; `user` and `tenant`: the caller
     * `action`: its name; `attempt`: the number of this run, from 1; always 1 inline
     * `metadata`: what the caller sent along, or None
     * `deadline`: Unix seconds at which this run is stopped, or None
     * `state`: what the function under `@streamer.lifespan` yielded, or None
+    * `checkpoint`: what an earlier attempt saved last, or None; always None inline
     * `cancelled`: True once nobody waits for this run any more; for a `def` handler to look at, whose thread
       cannot be stopped (an `async def` handler gets CancelledError instead). Written by who runs the handler.
     """
@@ -53,6 +70,7 @@ class Context:
         "action",
         "attempt",
         "cancelled",
+        "checkpoint",
         "connection_id",
         "deadline",
         "job_id",
@@ -74,6 +92,7 @@ class Context:
         metadata: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         state: Any = None,
+        checkpoint: Any = None,
         reporter: Reporter | None = None,
         connection_id: str | None = None,
         job_id: str | None = None,
@@ -86,10 +105,11 @@ class Context:
         self.metadata = metadata
         self.deadline = deadline
         self.state = state
+        self.checkpoint = checkpoint
         self.connection_id = connection_id  # None in a worker
         self.job_id = job_id  # None inline
         self.cancelled = False
-        self._reporter = reporter  # None inline: progress is checked, and goes nowhere
+        self._reporter = reporter  # None: what is told is checked, and goes nowhere
         self._percentage = 0.0
         self._log: structlog.typing.FilteringBoundLogger | None = None  # made when first asked for
 
@@ -120,7 +140,35 @@ class Context:
         progress = Progress(self._percentage, _text(message), _snapshot(metadata) if metadata else None)
         if self._reporter is not None:
             self._reporter.progress(progress)
-        return _DONE
+        return DONE
+
+    def emit(self, data: Any, /) -> Awaitable[None]:
+        """A piece of output: they arrive in order, and none is lost.
+
+        Recorded as it is when the call returns. `await ctx.emit(..)` also waits while over 256 KiB of output is not
+        stored yet; from a thread, plain `ctx.emit(..)` does. `data`: JSON values, models, dataclasses.
+        Raises ValueError where it is none of these or over 256 KiB of JSON, CancelledError where the run was stopped.
+        """
+        self._require_running()
+        encoded = _encoded(data, "output", MAX_CHUNK_BYTES)
+        return DONE if self._reporter is None else self._reporter.emit(encoded)
+
+    def save_checkpoint(self, state: Any, /) -> Awaitable[None]:
+        """Where the next attempt of this job should go on, should this one fail: its `ctx.checkpoint` is `state`, and
+        the output emitted so far stands; without a checkpoint the next attempt begins anew.
+
+        Stored when `await ctx.save_checkpoint(..)` returns; from a thread, when plain `ctx.save_checkpoint(..)` does.
+        Inline it is checked, and kept nowhere. Raises ValueError where `state` is not JSON or over 1 MiB of it,
+        CancelledError where the run was stopped.
+        """
+        self._require_running()
+        encoded = _encoded(state, "a checkpoint", MAX_CHECKPOINT_BYTES)
+        return DONE if self._reporter is None else self._reporter.save_checkpoint(encoded)
+
+    def _require_running(self) -> None:
+        """Whoever did not hear that it was stopped hears it here: a thread, or one that went on all the same."""
+        if self.cancelled:
+            raise asyncio.CancelledError
 
 
 def _text(message: str) -> str:
@@ -131,10 +179,14 @@ def _text(message: str) -> str:
 
 def _snapshot(metadata: Mapping[str, Any]) -> Any:
     """Metadata as it is now, whatever the handler does to its lists afterwards."""
+    return orjson.loads(_encoded(metadata, "progress metadata", MAX_METADATA_BYTES))
+
+
+def _encoded(value: Any, what: str, max_bytes: int) -> bytes:
     try:
-        encoded = orjson.dumps(metadata)
+        encoded = orjson.dumps(value, default=to_jsonable_python)
     except orjson.JSONEncodeError as error:
-        raise ValueError(f"progress metadata must be JSON: {error}") from error
-    if len(encoded) > MAX_METADATA_BYTES:
-        raise ValueError(f"progress metadata is over {MAX_METADATA_BYTES} bytes")
-    return orjson.loads(encoded)
+        raise ValueError(f"{what} must be JSON: {error}") from error
+    if len(encoded) > max_bytes:
+        raise ValueError(f"{what} is over {max_bytes} bytes of JSON")
+    return encoded

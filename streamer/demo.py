@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +17,9 @@ from streamer.context import Context
 TICK_S: Final = 0.5
 """How often a queued demo tells where it is, at least."""
 ROWS_PER_DAY: Final = 96
+BATCHES: Final = 10
+BATCH_ROWS: Final = 12
+"""Of a data set."""
 BYTES_PER_ROW: Final = {"pdf": 210, "csv": 48, "xlsx": 75, "html": 130}
 
 DurationS = Annotated[int | float, Field(ge=0, le=3_600, allow_inf_nan=False)]
@@ -98,16 +102,42 @@ class Processed(BaseModel):
 
 @action("process_data", mode="queued")
 async def process_data(ctx: Context, request: ProcessRequest) -> Processed:
-    """An operation on every row of a data set."""
-    rows = 1_000
-    await _work(ctx, request.duration_s, ("Opening", "Reading", request.operation, "Checking", "Closing"), rows=rows)
-    return Processed(dataset_id=request.dataset_id, operation=request.operation, rows=rows)
+    """An operation on every row of a data set. The rows are output, batch by batch; a retry goes on after the last."""
+    steps = ("Opening", "Reading", request.operation, "Checking", "Closing")
+    done = 0 if ctx.checkpoint is None else ctx.checkpoint["batches"]
+    for batch in range(done, BATCHES):
+        span = (100 * batch / BATCHES, 100 * (batch + 1) / BATCHES)
+        step = steps[batch * len(steps) // BATCHES]
+        await _work(ctx, request.duration_s / BATCHES, (step,), rows=BATCHES * BATCH_ROWS, span=span)
+        await ctx.emit({"rows": _rows(request, batch)})
+        await ctx.save_checkpoint({"batches": batch + 1})
+    return Processed(dataset_id=request.dataset_id, operation=request.operation, rows=BATCHES * BATCH_ROWS)
 
 
-async def _work(ctx: Context, duration_s: float, steps: Sequence[str], *, rows: int | None = None) -> None:
-    """Takes its time, evenly over the steps, and tells about each of them and every half second."""
+def _rows(request: ProcessRequest, batch: int) -> list[dict[str, Any]]:
+    """What became of a batch: the same whenever it is worked out."""
+    first = batch * BATCH_ROWS
+    return [{"id": number, "value": _value(request, number)} for number in range(first, first + BATCH_ROWS)]
+
+
+def _value(request: ProcessRequest, number: int) -> float:
+    return crc32(f"{request.dataset_id} {request.operation} {number}".encode()) % 10_000 / 100
+
+
+async def _work(
+    ctx: Context,
+    duration_s: float,
+    steps: Sequence[str],
+    *,
+    rows: int | None = None,
+    span: tuple[float, float] = (0, 100),
+) -> None:
+    """Takes its time, evenly over the steps, and tells about each of them and every half second; `span`: from which
+    percentage to which it leads."""
+    start, end = span
     ticks = max(len(steps), math.ceil(duration_s / TICK_S))
     for tick in range(ticks):
-        done = {} if rows is None else {"rows": rows * tick // ticks}
-        await ctx.progress(round(100 * tick / ticks, 1), steps[tick * len(steps) // ticks], **done)
+        percentage = start + (end - start) * tick / ticks
+        done = {} if rows is None else {"rows": round(rows * percentage / 100)}
+        await ctx.progress(round(percentage, 1), steps[tick * len(steps) // ticks], **done)
         await asyncio.sleep(duration_s / ticks)

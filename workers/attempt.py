@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from streamer.context import Context
 from streamer.jobs.model import Job, Status
-from workers.progress import ProgressReporter
+from streamer.store.base import SubscriptionStore
+from workers.reporter import AttemptReporter
+from workers.watchers import Watchers
 
 STUBBORN_S: Final = 5.0
 """How long a handler that was cancelled may take to end, before its attempt is recorded without it."""
@@ -31,16 +33,20 @@ class Ending:
 
 
 class Attempt:
-    """The newest row of the job, the handler's task, and why it should stop.
+    """The newest row of the job, who listens to it, the handler's task, and why it should stop.
 
-    `job` is written by `learn` and `join`, read by everybody who writes or sends. `stop` is None while the attempt
-    should go on; it changes only to FENCED once it is set.
+    `job` is written by `learn` and `join`, read by everybody who writes or sends. `audience` follows from it and from
+    the watchers, and is the same object as long as nothing changes. `stop` is None while the attempt should go on; it
+    changes only to FENCED once it is set.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, subscriptions: SubscriptionStore) -> None:
         self.job = job
+        self.audience = job.routes
+        self.watchers = Watchers(job.job_id, subscriptions, self._count_audience)
+        self.watchers.heard(job.watch_version)
         self.stop: Stop | None = None
-        self.reporter: ProgressReporter | None = None  # set by the executor, first of all
+        self.reporter: AttemptReporter | None = None  # set by the executor, first of all
         self.is_recorded = False  # set by the executor: its end is in the store, or is not ours to write
         self._context: Context | None = None  # None until the handler starts
         self._handler: asyncio.Task[Any] | None = None  # None until it starts
@@ -53,12 +59,15 @@ class Attempt:
             self.fenced()
             return
         self.job = replace(row, routes=row.routes | self.job.routes)
+        self._count_audience()
+        self.watchers.heard(row.watch_version)
         if row.cancel_requested_ms is not None:
             self.request(Stop.CANCEL)
 
     def join(self, routes: frozenset[str]) -> None:
         """These connections listen from now on."""
         self.job = replace(self.job, routes=self.job.routes | routes)
+        self._count_audience()
 
     def fenced(self) -> None:
         self.request(Stop.FENCED)
@@ -87,8 +96,19 @@ class Attempt:
         """The number of its newest frame."""
         return 0 if self.reporter is None else self.reporter.seq
 
+    async def flush(self) -> int:
+        """Returns when all output so far is stored; and how many chunks that makes."""
+        return self.job.kept_chunks if self.reporter is None else await self.reporter.flush()
+
+    def close(self) -> None:
+        """Its end is recorded, or never will be: what it has not stored by now is void."""
+        self.watchers.close()
+        if self.reporter is not None:
+            self.reporter.drop()
+
     async def ended(self) -> None:
         """Waits until nothing of it runs any more; a handler that was given up keeps its slot until then."""
+        await self.watchers.ended()
         if self.reporter is not None:
             await self.reporter.ended()
         if self._handler is not None:
@@ -97,9 +117,16 @@ class Attempt:
     def _interrupt(self) -> None:
         if self._context is not None:
             self._context.cancelled = True
+        if self.reporter is not None:
+            self.reporter.interrupt()
         if self._handler is not None and not self._handler.done():
             self._handler.cancel()
             self._handler.get_loop().call_later(STUBBORN_S, self._give_up)
+
+    def _count_audience(self) -> None:
+        audience = self.job.routes | self.watchers.connections
+        if audience != self.audience:
+            self.audience = audience
 
     def _give_up(self) -> None:
         if not self._abandoned.done():

@@ -6,7 +6,7 @@ Only the record is written again when the store is away; the user's code never r
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from streamer.telemetry.metrics import Metrics
 from streamer.threads import NoThreadFree
 from workers import verdict
 from workers.attempt import Attempt, Ending, Stop
-from workers.progress import ProgressReporter
+from workers.reporter import AttemptReporter
 from workers.reports import LEFT, Reports
 from workers.verdict import Again, Completed, Failed, Stopped, Verdict
 
@@ -47,10 +47,12 @@ class Call:
 
     action: Action
     request: Any
+    checkpoint: Any  # JSON values; None where no earlier attempt saved one
 
 
 class Executor:
-    """Runs attempts. `on_retry` is told of rows that wait for their next attempt."""
+    """Runs attempts. `on_retry` is told of rows that wait for their next attempt, `hand_over` of those that were given
+    back."""
 
     def __init__(
         self,
@@ -58,9 +60,10 @@ class Executor:
         registry: Registry,
         requests: RequestQueue,
         reports: Reports,
-        reporter: Callable[[Attempt], ProgressReporter],
+        reporter: Callable[[Attempt], AttemptReporter],
         metrics: Metrics,
         on_retry: Callable[[Job], None],
+        hand_over: Callable[[Job], Awaitable[None]],
         retry_base_ms: int,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], int] = now_ms,
@@ -71,6 +74,7 @@ class Executor:
         self._reporter = reporter
         self._metrics = metrics
         self._on_retry = on_retry
+        self._hand_over = hand_over
         self._retry_base_ms = retry_base_ms
         self._chance = chance
         self._clock = clock
@@ -81,9 +85,10 @@ class Executor:
         started = time.monotonic()
         try:
             outcome = await self._perform(attempt)
-        finally:
             reporter.close()
-        row = await self._record(attempt, outcome)
+            row = await self._record(attempt, reporter, outcome)
+        finally:
+            attempt.close()
         attempt.is_recorded = True
         self._count(attempt, row, time.monotonic() - started)
         if row is not None:
@@ -92,23 +97,25 @@ class Executor:
 
     async def _perform(self, attempt: Attempt) -> Verdict:
         try:
-            call = self._resolve(attempt, await self._load(attempt))
+            call = await self._load(attempt)
         except (InvalidAction, InvalidPayload, NotFound) as error:
             return verdict.of_request(error)
         except Exception as error:  # noqa: BLE001  # the user's model or check; logged by _blame
             return self._blame(attempt, error)
         return await self._run(attempt, call)
 
-    async def _load(self, attempt: Attempt) -> bytes:
+    async def _load(self, attempt: Attempt) -> Call:
         job = attempt.job
-        return await persistently(lambda: self._requests.load(job, job.payload))
+        payload = await persistently(lambda: self._requests.load(job, job.payload))
+        action = self._registry.get(job.action)
+        return Call(action, action.validate(orjson.loads(payload)), await self._checkpoint(job))
 
-    def _resolve(self, attempt: Attempt, payload: bytes) -> Call:
-        action = self._registry.get(attempt.job.action)
-        return Call(action, action.validate(orjson.loads(payload)))
+    async def _checkpoint(self, job: Job) -> Any:
+        body = job.checkpoint
+        return None if body is None else orjson.loads(await persistently(lambda: self._requests.load(job, body)))
 
     async def _run(self, attempt: Attempt, call: Call) -> Verdict:
-        context = self._context(attempt)
+        context = self._context(attempt, call.checkpoint)
         while True:
             context.deadline = None if call.action.timeout_s is None else time.time() + call.action.timeout_s
             ending = await attempt.run(
@@ -118,7 +125,7 @@ class Executor:
                 return self._classify(attempt, call.action, ending)
             await asyncio.sleep(THREAD_WAIT_S * (0.5 + self._chance()))  # it has not begun
 
-    def _context(self, attempt: Attempt) -> Context:
+    def _context(self, attempt: Attempt, checkpoint: Any) -> Context:
         job = attempt.job
         return Context(
             job.client_id,
@@ -128,6 +135,7 @@ class Executor:
             attempt=job.attempt,
             metadata=job.metadata,
             state=self._registry.state,
+            checkpoint=checkpoint,
             reporter=attempt.reporter,
             job_id=job.job_id,
         )
@@ -159,40 +167,44 @@ class Executor:
             log.error("attempt_failed", error_id=error_id, exc_info=error, **_about(attempt.job))
         return verdict.of_handler(error, error_id)
 
-    async def _record(self, attempt: Attempt, outcome: Verdict) -> Job | None:
+    async def _record(self, attempt: Attempt, reporter: AttemptReporter, outcome: Verdict) -> Job | None:
         """The row after the end of the attempt; None where somebody else owns the job by now.
 
         Written again and again while the store is away, also when the session was late meanwhile: the fence keeps
-        it right, and a result that is at hand is not thrown away.
+        it right, and a result that is at hand is not thrown away. All output is stored before an outcome says how much
+        there is; where the job will run again, what no checkpoint kept is void, and not waited for.
         """
+        if attempt.stop is not Stop.FENCED and _is_outcome(attempt.job, outcome):
+            await reporter.flush()
         if attempt.stop is Stop.FENCED:
             return None
         try:
-            return await persistently(lambda: self._write(attempt, outcome))
+            return await persistently(lambda: self._write(attempt, outcome, reporter.stored))
         except Fenced:
             return None
 
-    async def _write(self, attempt: Attempt, outcome: Verdict) -> Job:
+    async def _write(self, attempt: Attempt, outcome: Verdict, chunks: int) -> Job:
         job, seq = attempt.job, attempt.last_seq
         match outcome:
             case Completed(result):
-                return await self._complete(job, result, seq)
+                return await self._complete(job, result, seq, chunks)
             case Failed(failure):
-                return await self._requests.fail(job, failure, seq + 1)
+                return await self._requests.fail(job, failure, seq + 1, chunks=chunks)
             case Again(failure, after):
                 delay_ms = self._delay_ms(job) if after is None else int(after.total_seconds() * 1000)
-                return await self._requests.retry(job, failure, seq + 1, self._clock() + max(0, delay_ms))
+                due_ms = self._clock() + max(0, delay_ms)
+                return await self._requests.retry(job, failure, seq + 1, due_ms, chunks=chunks)
             case Stopped(is_cancelled=True):
-                return await self._requests.cancelled(job, seq + 1)
+                return await self._requests.cancelled(job, seq + 1, chunks=chunks)
             case Stopped():
                 return await self._requests.release(job)
 
-    async def _complete(self, job: Job, result: bytes, seq: int) -> Job:
+    async def _complete(self, job: Job, result: bytes, seq: int, chunks: int) -> Job:
         """One number before the outcome is left free for the progress of 100 that a node makes itself."""
         try:
-            return await self._requests.complete(job, result, seq + 2)
+            return await self._requests.complete(job, result, seq + 2, chunks=chunks)
         except ResultTooLarge as error:
-            return await self._requests.fail(job, Failure(error.code, error.message), seq + 1)
+            return await self._requests.fail(job, Failure(error.code, error.message), seq + 1, chunks=chunks)
 
     def _delay_ms(self, job: Job) -> int:
         return retry.delay_ms(job.retry_count, self._retry_base_ms, self._chance())
@@ -203,6 +215,8 @@ class Executor:
         result = outcome.result if isinstance(outcome, Completed) else None
         reason = outcome.failure if isinstance(outcome, Again) else LEFT
         await self._reports.tell(row, reason, result=result)
+        if row.status is Status.PENDING:
+            await self._hand_over(row)
 
     def _count(self, attempt: Attempt, row: Job | None, seconds: float) -> None:
         action = attempt.job.action
@@ -212,6 +226,17 @@ class Executor:
             log.info("attempt_fenced", **_about(attempt.job))
         elif row.status is Status.PENDING:
             self._metrics.jobs_given_back.labels("released").inc()
+
+
+def _is_outcome(job: Job, ending: Verdict) -> bool:
+    """Whether the job ends with this; a cancel that was requested meanwhile aside."""
+    match ending:
+        case Again():
+            return not job.retries_left
+        case Stopped(is_cancelled):
+            return is_cancelled
+        case _:
+            return True
 
 
 def _about(job: Job) -> dict[str, Any]:

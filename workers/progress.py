@@ -1,7 +1,6 @@
 """How far an attempt is: numbered, sent live and kept on the row, each at its own pace."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +15,22 @@ from streamer.jobs.model import Job, Progress
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
 from streamer.store.base import RequestQueue
+from workers.numbering import Numbering
 
 log = structlog.get_logger()
 
 
 class Subject(Protocol):
-    """The attempt that progress is about."""
+    """The attempt that is told about."""
 
     @property
     def job(self) -> Job:
         """Its newest known row."""
+        ...
+
+    @property
+    def audience(self) -> frozenset[str]:
+        """The connections that listen."""
         ...
 
     def learn(self, row: Job) -> None:
@@ -46,10 +51,10 @@ class Pace:
 
 
 class ProgressReporter:
-    """The `Reporter` of one attempt. The newest progress wins; what a pace held back is sent when its time comes.
+    """The progress of one attempt. The newest wins; what a pace held back is sent when its time comes.
 
-    `seq` is the number of the newest frame, from 1. The first write is due `persist_s` after the start, so that a
-    short job pays none.
+    A number is given when a frame is sent. The first write is due `persist_s` after the start, so that a short job
+    pays none. `row` is held by whoever writes to the row: a number that another one overtakes would be refused.
     """
 
     def __init__(
@@ -57,20 +62,22 @@ class ProgressReporter:
         subject: Subject,
         requests: RequestQueue,
         courier: Courier,
+        numbering: Numbering,
         pace: Pace,
+        row: asyncio.Lock,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.seq = 0
         self._subject = subject
         self._requests = requests
         self._courier = courier
+        self._numbering = numbering
         self._pace = pace
+        self._row = row
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self._held: Progress | None = None  # newest, not yet sent; None: sent
-        self._unsaved: Progress | None = None  # newest sent, not yet written; None: written
+        self._unsaved: tuple[Progress, int] | None = None  # newest sent, and its number; None: written
         self._next_live = self._next_save = self._loop.time()
         self._next_save += pace.persist_s
         self._live_timer: asyncio.TimerHandle | None = None  # None: nothing is held back
@@ -78,27 +85,8 @@ class ProgressReporter:
         self._saving: asyncio.Task[None] | None = None  # the write under way, or the last one
         self._is_closed = False
 
-    def progress(self, progress: Progress) -> None:
-        """Takes the newest progress; called on the loop or from a thread."""
-        if threading.get_ident() == self._thread:
-            self._take(progress)
-        else:
-            self._loop.call_soon_threadsafe(self._take, progress)
-
-    def close(self) -> int:
-        """The attempt is over: nothing is sent or written any more. Returns the newest number."""
-        self._is_closed = True
-        for timer in (self._live_timer, self._save_timer):
-            if timer is not None:
-                timer.cancel()
-        return self.seq
-
-    async def ended(self) -> None:
-        """Waits for a write that was under way."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
-
-    def _take(self, progress: Progress) -> None:
+    def take(self, progress: Progress) -> None:
+        """Takes the newest progress."""
         if self._is_closed:
             return
         self._held = progress
@@ -109,19 +97,31 @@ class ProgressReporter:
             else:
                 self._live_timer = self._loop.call_later(delay, self._send)
 
+    def close(self) -> None:
+        """The attempt is over: nothing is sent or written any more."""
+        self._is_closed = True
+        for timer in (self._live_timer, self._save_timer):
+            if timer is not None:
+                timer.cancel()
+
+    async def ended(self) -> None:
+        """Waits for a write that was under way."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+
     def _send(self) -> None:
         self._live_timer = None
         progress, self._held = self._held, None
         if progress is None:
             return
         self._next_live = self._loop.time() + self._pace.live_s
-        self.seq += 1
-        job = self._subject.job
-        if job.routes:
-            place = Place(job.client_id, job.job_id, job.attempt, self.seq)
-            frame = frames.progress(place, progress, self._clock())
-            self._courier.send(job, "progress", self.seq, frame, percentage=progress.percentage)
-        self._unsaved = progress
+        seq = self._numbering.next()
+        job, audience = self._subject.job, self._subject.audience
+        if audience:
+            frame = frames.progress(Place(job.client_id, job.job_id, job.attempt, seq), progress, self._clock())
+            chunks = self._numbering.chunks
+            self._courier.send(job, "progress", seq, frame, to=audience, chunks=chunks, percentage=progress.percentage)
+        self._unsaved = progress, seq
         self._plan_save()
 
     def _plan_save(self) -> None:
@@ -132,14 +132,21 @@ class ProgressReporter:
 
     def _save(self) -> None:
         self._save_timer = None
-        progress, self._unsaved = self._unsaved, None
-        if progress is None:
-            return
         self._next_save = self._loop.time() + self._pace.persist_s
-        self._saving = asyncio.create_task(self._write(progress, self.seq), name=f"progress {self._subject.job.job_id}")
+        self._saving = asyncio.create_task(self._write(), name=f"progress {self._subject.job.job_id}")
         self._saving.add_done_callback(self._saved)
 
-    async def _write(self, progress: Progress, seq: int) -> None:
+    async def _write(self) -> None:
+        async with self._row:
+            unsaved, self._unsaved = self._unsaved, None
+            if unsaved is None or self._is_closed:
+                return
+            progress, seq = unsaved
+            self._numbering.stored = max(self._numbering.stored, seq)
+            await self._save_as(progress, self._numbering.stored)
+
+    async def _save_as(self, progress: Progress, seq: int) -> None:
+        """`seq` may be the number of a checkpoint that was written meanwhile, never that of another frame."""
         try:
             row = await self._requests.save_progress(self._subject.job, progress, seq)
         except StoreUnavailable as error:  # the next progress is newer anyway

@@ -27,8 +27,11 @@ from workers import internal
 from workers.attempt import STUBBORN_S, Attempt
 from workers.claims import Claims
 from workers.executor import Executor
+from workers.handover import Handover
 from workers.heads import Heads
-from workers.progress import Pace, ProgressReporter
+from workers.listeners import Listeners
+from workers.progress import Pace
+from workers.reporter import AttemptReporter
 from workers.reports import Reports
 from workers.rescue import Rescue
 from workers.session import Session
@@ -63,8 +66,9 @@ class Worker:
         self._courier = Courier(
             lanes=Lanes(self._caller.post, metrics), peers=apps, connections=store.connections, metrics=metrics
         )
-        self._reports = Reports(requests, self._courier)
+        self._reports = Reports(requests, store.subscriptions, self._courier)
         self._slots = Slots(settings.worker_slots, metrics)
+        self._listeners = Listeners(self._slots, self._courier)
         self._session = Session(
             store.nodes,
             self._info,
@@ -93,6 +97,7 @@ class Worker:
             reporter=self._reporter,
             metrics=metrics,
             on_retry=self._wakeups.due_later,
+            hand_over=Handover(self._caller.post, workers, lambda: self._session.id).offer,
             retry_base_ms=int(settings.retry_base_s * 1000),
         )
         self._rescue = Rescue(
@@ -212,12 +217,12 @@ class Worker:
     # --- its parts speak to each other ----------------------------------------------------------------------
 
     async def _run_claimed(self, row: Job) -> None:
-        await self._slots.occupy(Attempt(row), self._executor.run)
+        await self._slots.occupy(Attempt(row, self._store.subscriptions), self._executor.run)
 
-    def _reporter(self, attempt: Attempt) -> ProgressReporter:
-        settings = self._settings
+    def _reporter(self, attempt: Attempt) -> AttemptReporter:
+        store, settings = self._store, self._settings
         pace = Pace(settings.progress_live_ms / 1000, settings.progress_persist_ms / 1000)
-        return ProgressReporter(attempt, self._store.requests, self._courier, pace)
+        return AttemptReporter(attempt, requests=store.requests, events=store.events, courier=self._courier, pace=pace)
 
     def _late(self) -> None:
         log.warning("attempts_dropped", running=self._slots.release_all())
@@ -245,10 +250,7 @@ class Worker:
         return {}
 
     async def _flush(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
-        routes = {job["id"]: frozenset(job["routes"]) for job in jobs}
-        for attempt in self._slots.running(routes):
-            attempt.join(routes[attempt.job.job_id])
-        return {}
+        return {"chunks": await self._listeners.join(jobs)}
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.store.open import open_store
+from tests.integration.workers.emitter import Emitter
 from tests.integration.workers.stage import SHORT, FakeNode, Stage
 
 
@@ -21,3 +22,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         await stack.enter_async_context(stage.node_alive())
         yield stage
         await stage.close()
+
+
+@pytest.fixture
+def emitter(stage: Stage) -> Emitter:
+    """The action `work`."""
+    emitter = Emitter()
+    stage.action("work", emitter)
+    return emitter

@@ -1,5 +1,6 @@
 """A store that can be away, or lose the answers of some verbs after they were applied."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,7 +9,9 @@ from streamer.store.base import Store
 
 
 class Cut:
-    """Stands before a store. `away`: nothing is reached. `lost`: so many answers per verb are lost.
+    """Stands before a store. `away`: nothing is reached. `lost`: so many answers per verb are lost. `refused`: verbs
+    that are not reached. `last`: with this verb, which is not reached, everything goes away. `gates`: verbs that are
+    held up until their gate opens.
 
     `calls` are the verbs that were tried.
     """
@@ -17,14 +20,25 @@ class Cut:
         self.inner = store
         self.is_away = False
         self.lost: dict[str, int] = {}
+        self.refused: set[str] = set()
+        self.last = ""
+        self.gates: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
         self.requests = _Front(self, store.requests)
         self.nodes = _Front(self, store.nodes)
         self.connections = _Front(self, store.connections)
+        self.subscriptions = _Front(self, store.subscriptions)
+        self.events = _Front(self, store.events)
+        self.inbox = _Front(self, store.inbox)
 
     @property
     def store(self) -> Store:
         return cast("Store", self)
+
+    def hold(self, verb: str) -> asyncio.Event:
+        """Nothing passes by this verb until the gate is opened, which is returned."""
+        self.gates[verb] = asyncio.Event()
+        return self.gates[verb]
 
     async def check(self) -> None:
         self.refuse("check")
@@ -35,7 +49,8 @@ class Cut:
 
     def refuse(self, verb: str) -> None:
         self.calls.append(verb)
-        if self.is_away:
+        self.is_away = self.is_away or verb == self.last
+        if self.is_away or verb in self.refused:
             raise StoreUnavailable("cut")
 
     def lose(self, verb: str) -> None:
@@ -52,6 +67,8 @@ class _Front:
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         async def call(*arguments: Any, **named: Any) -> Any:
             self._cut.refuse(verb)
+            if verb in self._cut.gates:
+                await self._cut.gates[verb].wait()
             answer = await getattr(self._contract, verb)(*arguments, **named)
             self._cut.lose(verb)
             return answer

@@ -1,20 +1,43 @@
-"""Context: what a handler tells about how far it is."""
+"""Context: what a handler tells about how far it is, and what it has made."""
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from streamer.context import Context, Reporter
+from streamer.context import DONE, Context, Reporter
 from streamer.jobs.model import Progress
 
 
 class Heard(Reporter):
     def __init__(self) -> None:
         self.all: list[Progress] = []
+        self.emitted: list[bytes] = []
+        self.checkpoints: list[bytes] = []
 
     def progress(self, progress: Progress) -> None:
         self.all.append(progress)
+
+    def emit(self, data: bytes) -> Awaitable[None]:
+        self.emitted.append(data)
+        return DONE
+
+    def save_checkpoint(self, state: bytes) -> Awaitable[None]:
+        self.checkpoints.append(state)
+        return DONE
+
+
+class Row(BaseModel):
+    name: str
+
+
+@dataclass
+class Point:
+    x: int
 
 
 def context(heard: Heard | None = None) -> Context:
@@ -26,6 +49,8 @@ def test_what_a_handler_sees() -> None:
     seen = (ctx.request_id, ctx.user, ctx.tenant, ctx.action, ctx.attempt, ctx.metadata, ctx.deadline, ctx.state)
     assert seen == ("r1", "u", "t", "report", 2, {"a": 1}, 9.5, "pool")
     assert not ctx.cancelled
+    assert ctx.checkpoint is None
+    assert Context("r1", "u", "t", "report", checkpoint={"page": 7}).checkpoint == {"page": 7}
 
 
 async def test_progress_is_recorded_at_once_awaited_or_not() -> None:
@@ -83,6 +108,67 @@ def test_messages_are_cut_and_must_be_text() -> None:
     assert len(heard.all[0].message) == 1_000
     with pytest.raises(ValueError, match="surrogates"):
         ctx.progress(1, "\ud800")
+
+
+async def test_output_is_recorded_in_order_awaited_or_not() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    rows = [1]
+    not_awaited = ctx.emit(rows)
+    rows.append(2)
+    await ctx.emit(rows)
+    await asyncio.to_thread(ctx.emit, "from a thread")
+    assert heard.emitted == [b"[1]", b"[1,2]", b'"from a thread"']
+    await not_awaited
+
+
+@pytest.mark.parametrize(
+    ("data", "encoded"),
+    [(None, b"null"), (Row(name="a"), b'{"name":"a"}'), ([Point(1)], b'[{"x":1}]'), ("x" * 262_142, None)],
+)
+def test_output_is_whatever_has_json(data: Any, encoded: bytes | None) -> None:
+    heard = Heard()
+    context(heard).emit(data)
+    assert encoded is None or heard.emitted == [encoded]
+
+
+@pytest.mark.parametrize("data", ["x" * 262_143, object(), {"a": 1 << 80}, "\ud800"])
+def test_output_that_is_refused(data: object) -> None:
+    heard = Heard()
+    with pytest.raises(ValueError, match="output"):
+        context(heard).emit(data)
+    assert heard.emitted == []
+
+
+async def test_a_checkpoint_is_saved_as_json() -> None:
+    heard = Heard()
+    await context(heard).save_checkpoint({"page": 7})
+    assert heard.checkpoints == [b'{"page":7}']
+
+
+@pytest.mark.parametrize("state", ["x" * (1 << 20), object()])
+def test_a_checkpoint_that_is_refused(state: object) -> None:
+    with pytest.raises(ValueError, match="a checkpoint"):
+        context(Heard()).save_checkpoint(state)
+
+
+def test_output_and_checkpoints_without_a_reporter_are_only_checked() -> None:
+    ctx = context()
+    ctx.emit(1)
+    ctx.save_checkpoint(1)
+    with pytest.raises(ValueError, match="JSON"):
+        ctx.emit(object())
+
+
+def test_a_run_that_was_stopped_makes_nothing_more() -> None:
+    heard = Heard()
+    ctx = context(heard)
+    ctx.cancelled = True
+    with pytest.raises(asyncio.CancelledError):
+        ctx.emit(1)
+    with pytest.raises(asyncio.CancelledError):
+        ctx.save_checkpoint(1)
+    assert (heard.emitted, heard.checkpoints) == ([], [])
 
 
 def test_log_lines_say_which_run_they_are_about() -> None:

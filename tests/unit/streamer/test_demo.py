@@ -1,12 +1,14 @@
 """The demo actions: the payloads of the original's clients, progress in steps, results."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
+import orjson
 import pytest
 
 from streamer.actions import load_registry
-from streamer.context import Context, Reporter
+from streamer.context import DONE, Context, Reporter
 from streamer.errors import InvalidPayload
 from streamer.jobs.model import Progress
 from streamer.protocol.messages import Mode
@@ -19,9 +21,22 @@ DATA = {"dataset_id": "d1", "operation": "clean"}
 class Heard(Reporter):
     def __init__(self) -> None:
         self.all: list[Progress] = []
+        self.rows: list[dict[str, Any]] = []
+        self.batches: list[int] = []
+        self.fails_after: int | None = None  # the handler, when it has saved so many checkpoints
 
     def progress(self, progress: Progress) -> None:
         self.all.append(progress)
+
+    def emit(self, data: bytes) -> Awaitable[None]:
+        self.rows += orjson.loads(data)["rows"]
+        return DONE
+
+    def save_checkpoint(self, state: bytes) -> Awaitable[None]:
+        self.batches.append(orjson.loads(state)["batches"])
+        if len(self.batches) == self.fails_after:
+            raise RuntimeError("the worker dies")
+        return DONE
 
 
 async def run(name: str, payload: Any) -> tuple[Any, list[Progress]]:
@@ -84,10 +99,30 @@ async def test_charts_are_drawn_when_asked_for() -> None:
     assert "Drawing charts" in [each.message for each in charts]
 
 
-async def test_processed_data() -> None:
-    result, progress = await run("process_data", {**DATA, "duration_s": 0})
-    assert result == {"dataset_id": "d1", "operation": "clean", "rows": 1_000}
-    assert [each.metadata["rows"] for each in progress if each.metadata] == [0, 200, 400, 600, 800]
+async def processed(heard: Heard, checkpoint: Any = None) -> Any:
+    action = REGISTRY.get("process_data")
+    ctx = Context("r1", "u", "t", "process_data", reporter=heard, checkpoint=checkpoint)
+    return action.to_json(await REGISTRY.invoke(action, ctx, action.validate({**DATA, "duration_s": 0})))
+
+
+async def test_processed_data_is_output_row_by_row() -> None:
+    heard = Heard()
+    assert await processed(heard) == {"dataset_id": "d1", "operation": "clean", "rows": 120}
+    assert [row["id"] for row in heard.rows] == list(range(120))
+    assert len({row["value"] for row in heard.rows}) > 100
+    assert heard.batches == list(range(1, 11))
+    assert [each.metadata["rows"] for each in heard.all if each.metadata] == list(range(0, 120, 12))
+
+
+async def test_processing_goes_on_where_it_was() -> None:
+    whole, before, after = Heard(), Heard(), Heard()
+    await processed(whole)
+    before.fails_after = 4
+    with pytest.raises(RuntimeError, match="dies"):
+        await processed(before)
+    await processed(after, {"batches": before.batches[-1]})
+    assert before.rows + after.rows == whole.rows
+    assert after.all[0].percentage == 40.0
 
 
 async def test_a_long_one_is_cancelled_between_two_ticks() -> None:

@@ -11,6 +11,7 @@ from streamer.errors import Fenced, StoreUnavailable
 from streamer.jobs.model import Job, Progress, Status
 from tests.support import jobs
 from tests.support.until import until
+from workers.numbering import Numbering
 from workers.progress import Pace, ProgressReporter
 
 
@@ -21,6 +22,8 @@ class World:
         self.job = replace(jobs.row_in(Status.PROCESSING), routes=frozenset({"n1.a"}))
         self.learned: list[Job] = []
         self.was_fenced = False
+        self.numbering = Numbering(7)
+        self.row = asyncio.Lock()
         self.sent: list[tuple[int, float]] = []
         self.saved: list[tuple[float, int]] = []
         self.error: Exception | None = None
@@ -33,8 +36,14 @@ class World:
     def fenced(self) -> None:
         self.was_fenced = True
 
-    def send(self, _job: Job, kind: str, seq: int, frame: bytes, *, percentage: float) -> None:
-        assert (kind, orjson.loads(frame)["seq"]) == ("progress", seq)
+    @property
+    def audience(self) -> frozenset[str]:
+        return self.job.routes
+
+    def send(
+        self, job: Job, kind: str, seq: int, frame: bytes, *, to: frozenset[str], chunks: int, percentage: float
+    ) -> None:
+        assert (kind, orjson.loads(frame)["seq"], to, chunks) == ("progress", seq, job.routes, 7)
         self.sent.append((seq, percentage))
 
     async def save_progress(self, job: Job, progress: Progress, seq: int) -> Job:
@@ -46,7 +55,8 @@ class World:
 
     def reporter(self, live_s: float, persist_s: float) -> ProgressReporter:
         parts: Any = self
-        return ProgressReporter(parts, parts, parts, Pace(live_s, persist_s), clock=lambda: 1.0)
+        pace = Pace(live_s, persist_s)
+        return ProgressReporter(parts, parts, parts, self.numbering, pace, self.row, clock=lambda: 1.0)
 
 
 @pytest.fixture
@@ -57,47 +67,62 @@ async def world() -> World:
 async def test_the_first_goes_out_at_once_and_the_newest_of_the_rest_in_time(world: World) -> None:
     reporter = world.reporter(0.05, 3600)
     for percentage in (10.0, 20.0, 30.0):
-        reporter.progress(Progress(percentage))
+        reporter.take(Progress(percentage))
     assert world.sent == [(1, 10.0)]
     await until(lambda: len(world.sent) == 2)
     assert world.sent == [(1, 10.0), (2, 30.0)]
-    assert reporter.close() == 2
+    reporter.close()
 
 
 async def test_nothing_follows_the_end(world: World) -> None:
     reporter = world.reporter(0.01, 0.01)
-    reporter.progress(Progress(10.0))
-    reporter.progress(Progress(20.0))
-    assert reporter.close() == 1
-    reporter.progress(Progress(30.0))
-    await asyncio.to_thread(reporter.progress, Progress(40.0))
+    reporter.take(Progress(10.0))
+    reporter.take(Progress(20.0))
+    reporter.close()
+    reporter.take(Progress(30.0))
     await reporter.ended()
     assert (world.sent, world.saved) == ([(1, 10.0)], [])
-
-
-async def test_a_thread_may_tell(world: World) -> None:
-    reporter = world.reporter(0, 3600)
-    await asyncio.to_thread(reporter.progress, Progress(10.0))
-    await until(lambda: world.sent == [(1, 10.0)])
-    reporter.close()
 
 
 async def test_nobody_listens_and_it_is_kept_all_the_same(world: World) -> None:
     world.job = replace(world.job, routes=frozenset())
     reporter = world.reporter(0, 0)
-    reporter.progress(Progress(10.0))
+    reporter.take(Progress(10.0))
     await until(lambda: world.learned)
     assert (world.sent, world.saved, world.learned[0].seq) == ([], [(10.0, 1)], 1)
     reporter.close()
 
 
+async def test_a_number_that_another_write_to_the_row_has_overtaken_is_not_used(world: World) -> None:
+    reporter = world.reporter(0, 0)
+    await world.row.acquire()
+    reporter.take(Progress(10.0))
+    await until(lambda: reporter._saving is not None)
+    world.numbering.stored = world.numbering.next()
+    world.row.release()
+    await until(lambda: world.learned)
+    assert world.saved == [(10.0, 2)]
+    reporter.close()
+
+
+async def test_what_waits_for_the_row_when_the_attempt_ends_is_not_written(world: World) -> None:
+    reporter = world.reporter(0, 0)
+    await world.row.acquire()
+    reporter.take(Progress(10.0))
+    await until(lambda: reporter._saving is not None)
+    reporter.close()
+    world.row.release()
+    await reporter.ended()
+    assert world.saved == []
+
+
 async def test_one_write_at_a_time_and_the_newest_next(world: World) -> None:
     world.release.clear()
     reporter = world.reporter(0, 0)
-    reporter.progress(Progress(10.0))
+    reporter.take(Progress(10.0))
     await until(lambda: world.saved)
-    reporter.progress(Progress(20.0))
-    reporter.progress(Progress(30.0))
+    reporter.take(Progress(20.0))
+    reporter.take(Progress(30.0))
     world.release.set()
     await until(lambda: len(world.learned) == 2)
     assert world.saved == [(10.0, 1), (30.0, 3)]
@@ -108,10 +133,10 @@ async def test_one_write_at_a_time_and_the_newest_next(world: World) -> None:
 async def test_a_store_that_is_away_costs_one_write(world: World) -> None:
     world.error = StoreUnavailable()
     reporter = world.reporter(0, 0)
-    reporter.progress(Progress(10.0))
+    reporter.take(Progress(10.0))
     await until(lambda: len(world.saved) == 1)
     world.error = None
-    reporter.progress(Progress(20.0))
+    reporter.take(Progress(20.0))
     await until(lambda: len(world.learned) == 1)
     assert world.saved == [(10.0, 1), (20.0, 2)]
     reporter.close()
@@ -122,7 +147,7 @@ async def test_a_fenced_write_ends_the_attempt_unless_it_is_over(world: World, i
     world.error = Fenced()
     world.release.clear()
     reporter = world.reporter(0, 0)
-    reporter.progress(Progress(10.0))
+    reporter.take(Progress(10.0))
     await until(lambda: world.saved)
     if is_over:
         reporter.close()
@@ -135,7 +160,7 @@ async def test_a_fenced_write_ends_the_attempt_unless_it_is_over(world: World, i
 async def test_a_write_that_arrives_after_the_end_teaches_nothing(world: World) -> None:
     world.release.clear()
     reporter = world.reporter(0, 0)
-    reporter.progress(Progress(10.0))
+    reporter.take(Progress(10.0))
     await until(lambda: world.saved)
     reporter.close()
     world.release.set()

@@ -38,7 +38,8 @@ class World:
     def attempt(self, name: str) -> Attempt:
         row = jobs.row_in(Status.PROCESSING, job_id=name)
         self.rows[name] = row
-        self.slots.attempts[name] = Attempt(row)
+        parts: Any = self
+        self.slots.attempts[name] = Attempt(row, parts)
         return self.slots.attempts[name]
 
     async def get_many(self, job_ids: Collection[str]) -> Mapping[str, Job]:
