@@ -1,8 +1,8 @@
 """Stopping a request, waiting or running, inline or queued."""
 
 import asyncio
+import contextlib
 import time
-from dataclasses import replace
 
 from app import faults, outcome
 from app.connection import Connection
@@ -10,35 +10,42 @@ from app.hub import Delivery, Hub
 from app.inline import Inline
 from app.owners import Owners
 from app.tracker import Frame
+from streamer.cluster.audience import audience
 from streamer.cluster.courier import Courier
-from streamer.errors import NotFound
+from streamer.errors import NotFound, StoreUnavailable
 from streamer.jobs.model import Job, Status
 from streamer.protocol import frames
-from streamer.store.base import RequestQueue
+from streamer.protocol.messages import Cancel
+from streamer.store.base import RequestQueue, SubscriptionStore
 
 
 class Cancels:
     """Answers `cancel` frames."""
 
-    def __init__(self, *, inline: Inline, requests: RequestQueue, hub: Hub, courier: Courier, owners: Owners) -> None:
+    def __init__(
+        self,
+        *,
+        inline: Inline,
+        requests: RequestQueue,
+        subscriptions: SubscriptionStore,
+        hub: Hub,
+        courier: Courier,
+        owners: Owners,
+    ) -> None:
         self._inline = inline
         self._requests = requests
+        self._subscriptions = subscriptions
         self._hub = hub
         self._courier = courier
         self._owners = owners
 
-    async def cancel(self, connection: Connection, request_id: str) -> None:
+    async def cancel(self, connection: Connection, message: Cancel) -> None:
         """A cancel after a submit on the same connection finds that request: it waits for the store's answer."""
-        connection.in_flight += 1
-        try:
-            pending = connection.pending.get(request_id)
+        with faults.answering(connection, message.request_id):
+            pending = connection.pending.get(message.request_id)
             if pending is not None:
                 await asyncio.wait([pending])
-            await self._cancel(connection, request_id)
-        except Exception as error:  # noqa: BLE001  # the seam to the engine
-            connection.outbox.put(frames.refusal(faults.told(error), request_id, time.time()))
-        finally:
-            connection.in_flight -= 1
+            await self._cancel(connection, message.request_id)
 
     async def _cancel(self, connection: Connection, request_id: str) -> None:
         principal = connection.principal
@@ -68,9 +75,14 @@ class Cancels:
         else:
             connection.deliver(tracker, frame, now)
         if job.status is Status.CANCELLED:  # it may have waited: then nobody else tells the others
-            self._tell_others(job, job.routes - {connection.connection_id}, frame, now)
+            await self._tell_others(connection, job, frame, now)
 
-    def _tell_others(self, job: Job, routes: frozenset[str], frame: Frame, now: float) -> None:
-        here = frozenset(route for route in routes if self._hub.get(route) is not None)
+    async def _tell_others(self, connection: Connection, job: Job, frame: Frame, now: float) -> None:
+        listeners = await audience(job, self._subscriptions)
+        others = listeners - {connection.connection_id}
+        here = frozenset(name for name in others if self._hub.get(name) is not None)
         self._hub.deliver(Delivery(here, job.job_id, job.tenant, job.user, frame), now)
-        self._courier.send(replace(job, routes=routes - here), "outcome", job.seq, frame.body)
+        self._courier.send(job, "outcome", job.seq, frame.body, to=others - here, chunks=job.chunks)
+        if watchers := listeners - job.routes:
+            with contextlib.suppress(StoreUnavailable):  # they expire by themselves
+                await self._subscriptions.unsubscribe(job.job_id, watchers)

@@ -60,14 +60,15 @@ def read(body: bytes) -> Iterator[tuple[Delivery, float]]:
         meta = orjson.loads(line)
         if meta["k"] not in _KINDS:
             raise ValueError(f"there is no kind {meta['k']!r}")
-        percentage = meta.get("p")
         yield (
             Delivery(
                 connections=tuple(meta["c"]),
                 job_id=meta["j"],
                 tenant=meta["t"],
                 user=meta["u"],
-                frame=Frame(meta["k"], int(meta["a"]), int(meta["s"]), frame, percentage),
+                frame=Frame(
+                    meta["k"], int(meta["a"]), int(meta["s"]), frame, meta.get("p"), chunks=int(meta.get("h", 0))
+                ),
             ),
             float(meta["at"]),
         )

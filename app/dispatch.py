@@ -1,24 +1,44 @@
 """What to do with a frame of a client."""
 
 import time
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 from app import faults, stepping
 from app.cancel import Cancels
 from app.connection import Connection
+from app.inbox import Inboxes
 from app.inline import Inline
 from app.meters import Known, Meter
+from app.resume import Resumes
 from app.submit import Submits
+from app.watch import Watches
 from streamer.errors import Forbidden, InvalidAction, InvalidMessage, RateLimited, StreamerError
 from streamer.protocol import codec, frames
-from streamer.protocol.messages import DEFAULT_OPTIONS, Cancel, Message, Mode, Options, Ping, Request
+from streamer.protocol.messages import (
+    DEFAULT_OPTIONS,
+    Ack,
+    Cancel,
+    Message,
+    Mode,
+    Options,
+    Ping,
+    Request,
+    Resume,
+    Subscribe,
+    Unsubscribe,
+)
 from streamer.registry import Registry
 from streamer.telemetry.metrics import Metrics
 
 UNKNOWN: Final = "unknown"
 """Label of messages that name no action that is registered."""
 BUSY_AFTER_MS: Final = 1_000
+CONTROL: Final[Sequence[type[Message]]] = (Ping, Cancel, Resume, Subscribe, Unsubscribe, Ack)
+"""Frames that are no requests; in the metrics each goes by its name."""
+
+Answer = Callable[[Connection, Any], Coroutine[Any, Any, None]]
+"""Answers one type of frame that is no request; an error is its refusal."""
 
 
 class Dispatch:
@@ -32,16 +52,24 @@ class Dispatch:
         inline: Inline,
         submits: Submits,
         cancels: Cancels,
+        resumes: Resumes,
+        watches: Watches,
+        inboxes: Inboxes,
         max_in_flight: int,
         threshold_s: float,
     ) -> None:
         self._known = {name: Known(registry.get(name), Meter(metrics, name), threshold_s) for name in registry.names()}
         self._refused = Meter(metrics, UNKNOWN).refused
-        self._pings = metrics.control_frames.labels("ping")
-        self._cancelled = metrics.control_frames.labels("cancel")
+        self._counted = {kind: metrics.control_frames.labels(kind.__name__.lower()) for kind in CONTROL}
+        self._answers: Mapping[type[Message], Answer] = {
+            Cancel: cancels.cancel,
+            Resume: resumes.resume,
+            Subscribe: watches.subscribe,
+            Unsubscribe: watches.unsubscribe,
+            Ack: inboxes.ack,
+        }
         self._inline = inline
         self._submits = submits
-        self._cancels = cancels
         self._max_in_flight = max_in_flight
         self._threshold_s = threshold_s
 
@@ -66,11 +94,14 @@ class Dispatch:
             return None
 
     def _control(self, connection: Connection, message: Message) -> Awaitable[None] | None:
-        if isinstance(message, Cancel):
-            return self._cancel(connection, message)
         if isinstance(message, Ping):
-            self._ping(connection, message)
-        return None
+            self._counted[Ping].inc()
+            connection.outbox.put(frames.pong(message.ping_id, time.time()))
+            return None
+        if connection.in_flight >= self._max_in_flight:
+            raise self._busy()
+        self._counted[type(message)].inc()
+        return stepping.start(self._answers[type(message)](connection, message))
 
     def settle(self) -> None:
         """Counts what was answered since the last time; at least every second, and before anybody looks."""
@@ -95,16 +126,6 @@ class Dispatch:
             return stepping.start(self._submits.submit(connection, known, message))
         return self._inline.start(connection, known, message, request, text)
 
-    def _cancel(self, connection: Connection, message: Cancel) -> Awaitable[None] | None:
-        if connection.in_flight >= self._max_in_flight:
-            raise self._busy()
-        self._cancelled.inc()
-        return stepping.start(self._cancels.cancel(connection, message.request_id))
-
-    def _ping(self, connection: Connection, message: Ping) -> None:
-        self._pings.inc()
-        connection.outbox.put(frames.pong(message.ping_id, time.time()))
-
     def _busy(self) -> RateLimited:
         return RateLimited(f"At most {self._max_in_flight} requests may wait at a time.", after_ms=BUSY_AFTER_MS)
 
@@ -116,15 +137,17 @@ class Dispatch:
 
 
 def _mode(options: Options) -> Mode:
-    """A delayed request is one for the queue."""
-    if not options.delay_ms:
+    """A delayed request is one for the queue, and so is a durable one: an inline answer is not stored."""
+    if not (options.delay_ms or options.durable):
         return options.mode
     if options.mode is Mode.INLINE:
-        raise InvalidMessage("A delayed request cannot run inline.")
+        raise InvalidMessage("A delayed or durable request cannot run inline.")
     return Mode.QUEUED
 
 
 def _request_id(message: Message | None, error: StreamerError) -> str | None:
-    if isinstance(message, Request | Cancel):
+    if isinstance(message, Request | Cancel | Ack):
         return message.request_id
+    if isinstance(message, Subscribe | Unsubscribe):
+        return message.job_id
     return error.request_id if isinstance(error, InvalidMessage) else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -35,6 +35,8 @@ MAX_USER_AGENT: Final = 256
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Inbox = Sequence[Mapping[str, Any]] | None
+"""What the welcome offers; None: it does not say."""
 
 
 class Endpoint:
@@ -52,12 +54,13 @@ class Endpoint:
             return
         try:
             await send({"type": "websocket.accept", "subprotocol": VERSION_1 if hello.speaks_v1 else None})
+            inbox = await node.inboxes.offered(principal) if hello.speaks_v1 else None
         except BaseException:
             node.seats.leave(principal)
             raise
         node.metrics.handshakes.labels("accepted").inc()
         socket = Socket(node, principal, hello, send)
-        socket.open(_row(node, socket.connection, scope, hello))
+        socket.open(_row(node, socket.connection, scope, hello), inbox)
         max_bytes = node.settings.max_message_bytes
         await Reader(socket.connection, receive, node.dispatch.take, socket.closed, max_bytes=max_bytes).run()
 
@@ -69,17 +72,19 @@ class Socket:
         connection_id = ids.connection_id(node.node_id)
         outbox = Outbox(send, connection_id, node.metrics.slow_readers.inc)
         bucket = TokenBucket(node.settings.rate_limit, time.monotonic())
-        self.connection = Connection(connection_id, principal, outbox, bucket, speaks_v1=hello.speaks_v1)
+        self.connection = Connection(
+            connection_id, principal, outbox, bucket, speaks_v1=hello.speaks_v1, on_gap=node.fillings.gap
+        )
         self._node = node
-        self._opened = time.monotonic()
         self._expiry: asyncio.TimerHandle | None = None  # closes when the token expires
 
-    def open(self, row: Row) -> None:
+    def open(self, row: Row, inbox: Inbox) -> None:
+        """From here on frames may come for it; the welcome is the first one."""
         node, connection = self._node, self.connection
         node.hub.add(connection)
         node.registrar.add(row)
         if connection.speaks_v1:
-            connection.outbox.put(_welcome(node, connection))
+            connection.outbox.put(_welcome(node, connection, inbox))
         expires = connection.principal.expires
         if expires is not None:
             left_s = max(0.0, expires - time.time())
@@ -94,10 +99,14 @@ class Socket:
         if self._expiry is not None:
             self._expiry.cancel()
         connection.outbox.abandon()
-        node.hub.remove(connection)
         node.seats.leave(connection.principal)
-        node.registrar.remove(connection.connection_id)
-        seconds = round(time.monotonic() - self._opened, 3)
+        if node.hub.get(connection.connection_id) is connection:
+            node.hub.remove(connection)
+            node.registrar.remove(connection.connection_id)
+            node.listeners.leave(connection)
+        else:  # it has moved, and is another socket by now
+            node.listeners.forget(connection)
+        seconds = round(time.monotonic() - connection.opened, 3)
         log.info("connection_closed", connection=connection.connection_id, code=int(code), seconds=seconds)
 
 
@@ -139,7 +148,7 @@ def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
     )
 
 
-def _welcome(node: Node, connection: Connection) -> bytes:
+def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:
     settings = node.settings
     spread_ms = RECONNECT_SPREAD_MS + RECONNECT_PER_SOCKET_MS * len(node.hub)
     return frames.welcome(
@@ -154,4 +163,5 @@ def _welcome(node: Node, connection: Connection) -> bytes:
             "rate": int(settings.rate_limit),
         },
         reconnect_ms=(RECONNECT_MIN_MS, min(RECONNECT_MAX_MS, spread_ms)),
+        inbox=inbox,
     )

@@ -1,7 +1,7 @@
 """Who may open a socket: judged before anything is accepted. Pure but for the token's check."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -46,6 +46,11 @@ class Hello:
         """The handshake of an ASGI `websocket` scope."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return cls(headers, scope.get("subprotocols", ()), scope["query_string"].decode("latin-1"))
+
+    @classmethod
+    def of_call(cls, scope: Mapping[str, Any]) -> "Hello":
+        """A call of an ASGI `http` scope: its token is in a header, and nowhere else."""
+        return replace(cls.read(scope), query="")
 
     @property
     def speaks_v1(self) -> bool:

@@ -19,6 +19,7 @@ from app.connection import Connection
 from app.meters import Known
 from app.run import Run, Stop, Surroundings
 from streamer.auth import Principal
+from streamer.cluster.lanes import report_death
 from streamer.context import Context
 from streamer.errors import (
     ActionError,
@@ -49,7 +50,8 @@ class Inline:
         self._sweep_s = min(MAX_SWEEP_S, timeout_s / SWEEPS_PER_TIMEOUT)
         self._sweeper: asyncio.TimerHandle | None = None  # while a run waits
         self._loop = asyncio.get_running_loop()
-        self._surroundings = Surroundings(self._loop, threading.get_ident(), progress_live_ms / 1000)
+        self._tasks: set[asyncio.Task[None]] = set()  # pull output for slow readers; each ends with its socket
+        self._surroundings = Surroundings(self._loop, threading.get_ident(), progress_live_ms / 1000, self._start)
 
     def __len__(self) -> int:
         """Runs that wait for something."""
@@ -110,7 +112,7 @@ class Inline:
     def _is_repeat(self, connection: Connection, key: Key, message: Request, now: float) -> bool:
         if self._running and (run := self._running.get(key)) is not None:
             _require_same(run.question, message)
-            run.askers.append(connection)
+            run.join(connection)
             connection.in_flight += 1
             return True
         answer = self._answers.find(key, now)
@@ -179,6 +181,12 @@ class Inline:
                 run.stop("timeout")
         self._sweeper = self._loop.call_later(self._sweep_s, self._sweep) if self._waiting else None
 
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(report_death)
+
     # --- its answer -----------------------------------------------------------------------------------------
 
     def _succeed(self, run: Run, result: Any) -> None:
@@ -195,10 +203,8 @@ class Inline:
 
     def _answer(self, run: Run, frame: bytes, *, is_lasting: bool) -> float:
         """Gives everybody who asked the answer. Returns after how many seconds that was."""
-        run.end()
+        run.end(frame)
         now = time.monotonic()
-        for asker in run.askers:
-            asker.outbox.put(frame)
         if is_lasting and run.key is not None:
             self._answers.remember(run.key, run.question, frame, now)
         return now - run.started

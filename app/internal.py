@@ -1,5 +1,6 @@
 """What a node answers on its internal port: signed calls from inside the cluster, and what monitoring asks."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.applications import Starlette
@@ -8,18 +9,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app import health
+from app.binding import LET_GO
 from app.delivery import Deliveries
+from app.management import Management
 from app.node import Node
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def application(node: Node, deliveries: Deliveries) -> Starlette:
+Serve = Callable[[Request], Awaitable[Response]]
+
+
+def application(node: Node, deliveries: Deliveries, management: Management, *, let_go: Serve) -> Starlette:
     """Every call of it is signed, but those of monitoring."""
 
     async def exposition(_: Request) -> Response:
         node.dispatch.settle()
         return Response(node.metrics.exposition(), media_type=METRICS_TYPE)
 
-    deliver = Route("/internal/deliver", deliveries.deliver, methods=["POST"])
-    return Starlette(routes=[deliver, Route("/metrics", exposition), *health.routes(lambda _: node.health)])
+    calls = [
+        Route("/internal/deliver", deliveries.deliver, methods=["POST"]),
+        Route(LET_GO, let_go, methods=["POST"]),
+    ]
+    monitoring = [Route("/metrics", exposition), *health.routes(lambda _: node.health)]
+    return Starlette(routes=[*calls, *monitoring, *management.routes()])

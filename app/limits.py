@@ -33,6 +33,10 @@ class TokenBucket:
         self._tokens = tokens
         return int((1.0 - tokens) / rate * 1000) + 1
 
+    def owe(self, count: int) -> None:
+        """What was taken counts for so many more. Where there are not so many left, the next messages wait for them."""
+        self._tokens -= count
+
 
 class Seats:
     """Counts the connections of this node: in all, per user and per tenant."""

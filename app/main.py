@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import health, lifespan
+from app import health, lifespan, presence
 from app.endpoint import Endpoint
 from app.node import Node
 from app.page import Page
@@ -67,7 +67,10 @@ class Sockets:
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:
-    routes: list[BaseRoute] = [*health.routes(lambda request: request.state.node.health)]
+    routes: list[BaseRoute] = [
+        *health.routes(lambda request: request.state.node.health),
+        *presence.routes(lambda request: request.state.node.presences),
+    ]
     if settings.console:
         routes.append(Mount("/", Page()))
     return routes

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 from app.dispatch import Dispatch
+from app.filling import Fillings
 from app.handshake import Doorkeeper
 from app.health import Health
 from app.hub import Hub
+from app.inbox import Inboxes
 from app.inline import Inline
 from app.limits import Seats
+from app.listeners import Listeners
+from app.presence import Presences
 from app.registrar import Registrar
 from app.tasks import Tasks
 from streamer.settings import Settings
@@ -16,7 +20,7 @@ from streamer.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """The parts of a node that others ask for; `lifespan` puts them together. The ASGI state has it as `node`."""
+    """The parts of a node that others ask for; `parts` puts them together. The ASGI state has it as `node`."""
 
     node_id: str  # the boot id of this process
     settings: Settings
@@ -28,5 +32,9 @@ class Node:
     dispatch: Dispatch
     inline: Inline
     registrar: Registrar
+    listeners: Listeners
+    fillings: Fillings
+    inboxes: Inboxes
+    presences: Presences
     tasks: Tasks
     internal_url: str

@@ -10,6 +10,8 @@ from streamer.protocol.codes import Close
 
 MAX_FRAMES: Final = 64
 MAX_BYTES: Final = 1 << 20
+ROOM: Final = 1 << 17
+"""The largest frame that is pushed from outside."""
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -56,6 +58,17 @@ class Outbox:
             return
         self._size -= len(self._waiting.pop(key, b""))
         self._queue(key, frame)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more frame of up to 128 KiB might be too much."""
+        return len(self._waiting) >= MAX_FRAMES or (bool(self._waiting) and self._size > MAX_BYTES - ROOM)
+
+    async def ready(self) -> None:
+        """Waits until nothing waits here and the transport takes more, or the socket is gone: for whoever has more
+        to send than may wait."""
+        while self.writer is not None and not self.writer.done():  # one that is cancelled early clears nothing
+            await asyncio.wait([self.writer])
 
     def close(self, code: int, reason: str = "") -> None:
         """Closes the socket after what waits. Nothing is taken from now on."""

@@ -17,7 +17,7 @@ async def of(job: Job, requests: RequestQueue, now: float) -> Frame:
         except NotFound as gone:
             failure = Failure(gone.code, gone.message)
             return Frame("outcome", job.attempt, job.seq, frames.failed(_place(job), failure, now))
-    return Frame("outcome", job.attempt, job.seq, frames.outcome(job, result, now))
+    return Frame("outcome", job.attempt, job.seq, frames.outcome(job, result, now), chunks=job.chunks)
 
 
 def progress(job: Job, now: float) -> Frame | None:
@@ -25,12 +25,18 @@ def progress(job: Job, now: float) -> Frame | None:
     if job.progress is None:
         return None
     body = frames.progress(_place(job), job.progress, now)
-    return Frame("progress", job.attempt, job.seq, body, job.progress.percentage)
+    return Frame("progress", job.attempt, job.seq, body, job.progress.percentage, job.progress.chunks)
 
 
 async def newest(job: Job, requests: RequestQueue, now: float) -> Frame | None:
     """The outcome of a finished job, else its newest progress."""
     return await of(job, requests, now) if job.finished else progress(job, now)
+
+
+def expired(job_id: str, request_id: str, now: float) -> Frame:
+    """The outcome of a job that was acknowledged and has no row any more: its time to live is over."""
+    failure = Failure(NotFound.code, NotFound.default)
+    return Frame("outcome", 0, 0, frames.failed(Place(request_id, job_id, 0, 0), failure, now))
 
 
 def _place(job: Job) -> Place:

@@ -1,6 +1,8 @@
 """What a node tells the worker that runs a job. Best effort: a worker reads its rows itself now and then."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -21,28 +23,56 @@ Post = Callable[[str, str, bytes], Awaitable[bytes]]
 
 
 class Owners:
-    """Tells the worker sessions that own jobs; never blocks, never raises."""
+    """Tells the worker sessions that own jobs. Never raises; a call takes as long as `post` does, at most 1 s."""
 
-    def __init__(self, post: Post, peers: Peers, tasks: Tasks) -> None:
+    def __init__(self, post: Post, peers: Peers, tasks: Tasks, node_id: str) -> None:
         self._post = post
         self._peers = peers
         self._tasks = tasks
+        self._node_id = node_id
 
     def cancel(self, job: Job) -> None:
-        """Its cancel was requested: stop now, do not wait until you read it."""
-        self._tell(job, CANCEL, {"jobs": [job.job_id]})
-
-    def flush(self, job: Job) -> None:
-        """It has new routes: send what comes to these too, from now on."""
-        self._tell(job, FLUSH, {"jobs": [{"id": job.job_id, "routes": sorted(job.routes)}]})
-
-    def _tell(self, job: Job, path: str, message: dict[str, Any]) -> None:
-        endpoint = None if job.owner is None else self._peers.endpoint(job.owner)
+        """Its cancel was requested: stop now, do not wait until you read it. Sent in the background."""
+        endpoint = self._endpoint(job.owner)
         if endpoint is not None:
-            self._tasks.start(self._send(endpoint, path, message), f"owner {job.owner} {path}")
+            self._tasks.start(self._cancel(endpoint, job), f"cancel {job.job_id}")
 
-    async def _send(self, endpoint: str, path: str, message: dict[str, Any]) -> None:
+    async def flush(self, jobs: Sequence[Job], connection_id: str, *, watched: bool = False) -> Mapping[str, int]:
+        """Send what comes of these running jobs to this connection of this node too, and store what came so far.
+
+        One call per worker. Returns, by job id, how many chunks its attempt has stored by now; jobs whose owner did
+        not answer, or does not run them any more, are left out. `watched`: somebody subscribed to them, too.
+        """
+        by_owner: defaultdict[str, list[Job]] = defaultdict(list)
+        for job in jobs:
+            endpoint = self._endpoint(job.owner)
+            if endpoint is not None:
+                by_owner[endpoint].append(job)
+        calls = [self._flush(endpoint, owned, connection_id, watched) for endpoint, owned in by_owner.items()]
+        answers = await asyncio.gather(*calls)
+        return {job_id: chunks for answer in answers for job_id, chunks in answer.items()}
+
+    async def _flush(self, endpoint: str, jobs: Sequence[Job], connection_id: str, watched: bool) -> Mapping[str, int]:
+        about = {"routes": [connection_id], "at": {connection_id: self._node_id}, "watched": watched}
+        answer = await self._tell(endpoint, FLUSH, {"jobs": [{"id": job.job_id, **about} for job in jobs]})
+        return {} if answer is None else _chunks(answer)
+
+    async def _cancel(self, endpoint: str, job: Job) -> None:
+        await self._tell(endpoint, CANCEL, {"jobs": [job.job_id]})
+
+    def _endpoint(self, owner: str | None) -> str | None:
+        return None if owner is None else self._peers.endpoint(owner)
+
+    async def _tell(self, endpoint: str, path: str, message: Mapping[str, Any]) -> bytes | None:
         try:
-            await self._post(endpoint, path, orjson.dumps(message))
+            return await self._post(endpoint, path, orjson.dumps(message))
         except (Unreachable, Gone) as error:
             log.info("owner_not_told", endpoint=endpoint, path=path, reason=str(error))
+            return None
+
+
+def _chunks(answer: bytes) -> Mapping[str, int]:
+    try:
+        return {str(job_id): int(count) for job_id, count in orjson.loads(answer)["chunks"].items()}
+    except (ValueError, AttributeError, KeyError, TypeError):  # a worker of another version
+        return {}

@@ -3,24 +3,28 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import structlog
 
+from app.chore import Chore
 from app.hub import Hub
 from streamer.errors import StoreUnavailable
 from streamer.store.base import Connection, ConnectionStore, now_ms
 
 log = structlog.get_logger()
 
+SETTLE_S: Final = 0.5
+"""A client that comes back takes up its former connection within that time, and a row under the id that it was greeted
+with would be written only to be removed."""
 WIDTH: Final = 16
 """Rows written at a time."""
 MAX_REMOVED: Final = 10_000
 """Rows that wait to be removed; beyond that the oldest are left to expire by themselves, within a day."""
 REMOVED_AT_ONCE: Final = 100
-FIRST_BACK_OFF_S: Final = 0.5
-MAX_BACK_OFF_S: Final = 10.0
 PING_S: Final = 6 * 3600.0
 """A row lives a day after its last ping."""
 
@@ -38,47 +42,64 @@ class Registrar:
         self._node_id = node_id
         self._hub = hub
         self._clock = clock
-        self._to_save: dict[str, Connection] = {}
-        self._to_remove: dict[str, None] = {}  # in order
-        self._work = asyncio.Event()
+        self._rows: dict[str, Connection] = {}  # of the open connections, by id
+        self._settling: dict[str, asyncio.TimerHandle] = {}  # whose row nobody looks for as yet
+        self._to_save: dict[str, None] = {}  # in order
+        self._to_remove: dict[str, int] = {}  # id -> reconnects of its binding, in order
+        self._chore = Chore(self.flush, self._not_saved)
         self._turn = asyncio.Lock()  # a row that is being saved is not removed at the same time
 
     def add(self, row: Connection) -> None:
-        self._to_save[row.connection_id] = row
-        self._work.set()
+        """A connection was opened; its row is saved soon."""
+        self._rows[row.connection_id] = row
+        loop = asyncio.get_running_loop()
+        self._settling[row.connection_id] = loop.call_later(SETTLE_S, self.keep, row.connection_id)
+
+    def keep(self, connection_id: str) -> None:
+        """From now on somebody may look for this connection: its row is saved at once, if it is not by now."""
+        timer = self._settling.pop(connection_id, None)
+        if timer is not None:
+            timer.cancel()
+            self._to_save[connection_id] = None
+            self._chore.due()
 
     def remove(self, connection_id: str) -> None:
         """Also where it was not saved, as far as we know: a save without an answer may have been applied."""
-        self._to_save.pop(connection_id, None)
-        self._to_remove[connection_id] = None
-        if len(self._to_remove) > MAX_REMOVED:
-            del self._to_remove[next(iter(self._to_remove))]
-        self._work.set()
+        row = self._rows.pop(connection_id, None)
+        timer = self._settling.pop(connection_id, None)
+        if timer is not None:
+            timer.cancel()
+        elif row is not None:
+            self._to_save.pop(connection_id, None)
+            self._remove_later(connection_id, row.reconnects)
+
+    async def rebind(self, given: str, connection_id: str, reconnects: int) -> Connection | None:
+        """Binds the connection that was `given` an id here under a former id of its client, by one write.
+
+        Returns the row of the binding before, if there was one. Raises StaleBinding, StoreUnavailable; the connection
+        then keeps the id that it was given.
+        """
+        row = replace(self._rows[given], connection_id=connection_id, reconnects=reconnects)
+        former = await self._connections.rebind(row)
+        if given in self._rows:
+            self.remove(given)
+            self._rows[connection_id] = row
+        else:  # the socket is gone
+            self._remove_later(connection_id, reconnects)
+        return former
 
     async def run(self) -> None:
         """Works for ever."""
-        back_off_s = FIRST_BACK_OFF_S
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            try:
-                await self.flush()
-                back_off_s = FIRST_BACK_OFF_S
-            except StoreUnavailable as error:
-                log.info("connections_not_saved", waiting=len(self._to_save), reason=str(error))
-                self._work.set()
-                await asyncio.sleep(back_off_s)
-                back_off_s = min(2 * back_off_s, MAX_BACK_OFF_S)
+        await self._chore.run()
 
     async def flush(self) -> None:
         """Writes everything that waits. Raises StoreUnavailable; what was not written then waits on."""
         async with self._turn:
             while self._to_save or self._to_remove:
-                rows = list(self._to_save.values())[:WIDTH]
-                if rows:
-                    await self._save(rows)
+                if self._to_save:
+                    await self._save(list(islice(self._to_save, WIDTH)))
                 else:
-                    await self._remove(list(self._to_remove)[:REMOVED_AT_ONCE])
+                    await self._remove(dict(islice(self._to_remove.items(), REMOVED_AT_ONCE)))
 
     async def keep_alive(self) -> None:
         """Pings the rows of long-lived connections, for ever."""
@@ -93,16 +114,27 @@ class Registrar:
                 await self._connections.update_last_ping(connection.connection_id, self._node_id, self._clock())
         log.info("connections_pinged", count=len(self._hub), seconds=round(time.monotonic() - started, 3))
 
-    async def _save(self, rows: list[Connection]) -> None:
+    def _not_saved(self, error: StoreUnavailable) -> None:
+        log.info("connections_not_saved", waiting=len(self._to_save), reason=str(error))
+
+    def _remove_later(self, connection_id: str, reconnects: int) -> None:
+        self._to_remove[connection_id] = max(reconnects, self._to_remove.get(connection_id, 0))
+        if len(self._to_remove) > MAX_REMOVED:
+            del self._to_remove[next(iter(self._to_remove))]
+        self._chore.due()
+
+    async def _save(self, ids: Collection[str]) -> None:
+        rows = [self._rows[connection_id] for connection_id in ids]
         results = await asyncio.gather(*(self._connections.save(row) for row in rows), return_exceptions=True)
-        for row, result in zip(rows, results, strict=True):
-            if result is None and self._to_save.get(row.connection_id) is row:
-                del self._to_save[row.connection_id]
+        for connection_id, result in zip(ids, results, strict=True):
+            if result is None:
+                self._to_save.pop(connection_id, None)
         for result in results:
             if result is not None:
                 raise result
 
-    async def _remove(self, ids: list[str]) -> None:
-        await self._connections.delete(ids, self._node_id)
-        for connection_id in ids:
-            self._to_remove.pop(connection_id, None)
+    async def _remove(self, bindings: dict[str, int]) -> None:
+        await self._connections.delete(bindings, self._node_id)
+        for connection_id, reconnects in bindings.items():
+            if self._to_remove.get(connection_id) == reconnects:
+                del self._to_remove[connection_id]

@@ -14,12 +14,11 @@ import structlog
 
 from app import outcome
 from app.connection import Connection
+from app.filling import Fillings
 from app.hub import Hub
-from app.tracker import Frame, Tracker
-from streamer.errors import NotFound, StoreUnavailable
-from streamer.jobs.model import WAITING, Failure, Job
-from streamer.protocol import frames
-from streamer.protocol.frames import Place
+from app.tracker import Tracker
+from streamer.errors import StoreUnavailable
+from streamer.jobs.model import WAITING, Job
 from streamer.store.base import RequestQueue
 
 log = structlog.get_logger()
@@ -48,6 +47,7 @@ class Rereads:
         self,
         hub: Hub,
         requests: RequestQueue,
+        fillings: Fillings,
         *,
         first_s: float = FIRST_S,
         clock: Callable[[], float] = time.monotonic,
@@ -55,6 +55,7 @@ class Rereads:
     ) -> None:
         self._hub = hub
         self._requests = requests
+        self._fillings = fillings
         self._first_s = first_s
         self._clock = clock
         self._wall = wall
@@ -130,19 +131,17 @@ class Rereads:
 
     async def _tell(self, watch: Watch, rows: Mapping[str, Job]) -> None:
         now = self._wall()
-        job = rows.get(watch.tracker.job_id)
-        frame = _lost(watch.tracker, now) if job is None else await outcome.newest(job, self._requests, now)
-        if frame is not None and self._is_needed(watch):
-            watch.connection.deliver(watch.tracker, frame, now)
+        connection, tracker = watch.connection, watch.tracker
+        job = rows.get(tracker.job_id)
+        if job is None:
+            connection.deliver(tracker, outcome.expired(tracker.job_id, tracker.request_id, now), now)
+        elif tracker.chunks and not tracker.is_served:  # it has output, of which the newest may have been dropped
+            self._fillings.start(connection, tracker, job)
+        elif (frame := await outcome.newest(job, self._requests, now)) is not None and self._is_needed(watch):
+            connection.deliver(tracker, frame, now)
         if job is not None and not job.finished:
             watch.silence_s = min(LONGEST_S, 2 * watch.silence_s)
             self._again(watch, _jittered(watch.silence_s) + _sleeps_s(job, now))
-
-
-def _lost(tracker: Tracker, now: float) -> Frame:
-    """A job that was acknowledged and has no row any more: its time to live is over."""
-    place = Place(tracker.request_id, tracker.job_id, 0, 0)
-    return Frame("outcome", 0, 0, frames.failed(place, Failure(NotFound.code, NotFound.default), now))
 
 
 def _sleeps_s(job: Job, now: float) -> float:

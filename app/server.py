@@ -28,6 +28,9 @@ PING_S: Final = 20.0
 UNREAD_MS: Final = 40_000
 """A client that takes nothing for so long is cut by the kernel (TCP_USER_TIMEOUT): a close frame cannot reach it, and
 its full buffer would keep the socket open for ever."""
+UNSENT_BYTES: Final = 512 * 1024
+"""What the kernel takes for a client beyond what is under way to it (TCP_NOTSENT_LOWAT): enough for a burst, where by
+default it may be megabytes, in which progress is not replaced by newer progress, and which no outbox counts."""
 CLOSING_S: Final = 2.0
 """For clients to answer the close frame."""
 GRACEFUL_S: Final = 3
@@ -78,9 +81,8 @@ class Server(uvicorn.Server):
         listening = self.servers[0].sockets[0]
         host, port = listening.getsockname()[:2]
         self.url = address.endpoint(host, port)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            for each in self.servers[0].sockets:
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+        for each in self.servers[0].sockets:
+            _bound_what_the_kernel_keeps(each)
         self.up.set()
         log.info("listening", url=self.url, internal_url=self.node.internal_url, node=self.node.node_id)
 
@@ -119,6 +121,13 @@ class Server(uvicorn.Server):
 
     def _is_closing(self) -> bool:
         return any(getattr(protocol, "close_sent", False) for protocol in self.server_state.connections)
+
+
+def _bound_what_the_kernel_keeps(listening: socket.socket) -> None:
+    """Of each socket that is accepted from now on: it inherits this. Where the system knows these options."""
+    for option, value in (("TCP_USER_TIMEOUT", UNREAD_MS), ("TCP_NOTSENT_LOWAT", UNSENT_BYTES)):
+        if hasattr(socket, option):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 @contextlib.asynccontextmanager

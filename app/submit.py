@@ -4,29 +4,28 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
 from app import faults, outcome
+from app.binding import Bindings
+from app.catchup import CatchUps
 from app.connection import Connection
 from app.hints import Hints
-from app.hub import Hub
+from app.listeners import Listeners
 from app.meters import Known
-from app.owners import Owners
+from app.registrar import Registrar
 from app.reread import Rereads
+from app.tasks import Tasks
 from app.tracker import Tracker
-from streamer.errors import InvalidMessage, RateLimited, StoreUnavailable
+from streamer.errors import InvalidMessage, StoreUnavailable
 from streamer.jobs import ids
-from streamer.jobs.model import MAX_ROUTES, Job, Status, Submission
+from streamer.jobs.model import Job, Status, Submission
 from streamer.protocol import frames
 from streamer.protocol.messages import Request
-from streamer.store.base import ConnectionStore, Enqueued, RequestQueue, RoutesFull
-
-REROUTES: Final = 3
-"""Tries to find room among a job's routes while others change them too."""
-FULL_AFTER_MS: Final = 5_000
+from streamer.store.base import Enqueued, RequestQueue, RoutesFull
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +43,37 @@ class Submits:
         self,
         *,
         requests: RequestQueue,
-        connections: ConnectionStore,
-        hub: Hub,
+        registrar: Registrar,
+        bindings: Bindings,
+        listeners: Listeners,
         hints: Hints,
-        owners: Owners,
+        catchups: CatchUps,
         rereads: Rereads,
+        tasks: Tasks,
         policy: Policy,
     ) -> None:
         self._requests = requests
-        self._connections = connections
-        self._hub = hub
+        self._registrar = registrar
+        self._bindings = bindings
+        self._listeners = listeners
         self._hints = hints
-        self._owners = owners
+        self._catchups = catchups
         self._rereads = rereads
+        self._tasks = tasks
         self._policy = policy
 
     async def submit(self, connection: Connection, known: Known, message: Request) -> None:
-        """Runs up to the call of the store without waiting. Raises InvalidMessage before that."""
+        """Runs up to the call of the store without waiting, unless the connection is about to become a former one.
+        Raises InvalidMessage before that."""
         submission = self._submission(connection, known, message)
         principal = connection.principal
         job_id = ids.job_id(principal.tenant, principal.user, submission.client_id)
         with _in_flight(connection, submission.client_id):
+            await self._bindings.settled(connection)
             tracker = connection.track(job_id, submission.client_id)
             started = time.monotonic()
             try:
-                enqueued = await self._enqueue(submission)
+                enqueued = await self._enqueue(connection, submission)
             except (Exception, asyncio.CancelledError) as error:  # the seam to the engine
                 self._refuse(connection, tracker, known, error, time.monotonic() - started)
                 if isinstance(error, asyncio.CancelledError):
@@ -76,7 +81,7 @@ class Submits:
                 return
             known.meter.submitted("created" if enqueued.created else "joined", time.monotonic() - started)
             await self._acknowledge(connection, tracker, known, enqueued.job)
-        self._wake(enqueued)
+        self._wake(connection, tracker, enqueued)
 
     def _submission(self, connection: Connection, known: Known, message: Request) -> Submission:
         principal, action = connection.principal, known.action
@@ -93,32 +98,17 @@ class Submits:
             priority=message.options.priority,
             delay_ms=message.options.delay_ms,
             max_retries=self._policy.max_retries if action.retries is None else action.retries,
-            connection=connection.connection_id,
+            durable=message.options.durable,
         )
 
     # --- the store ------------------------------------------------------------------------------------------
 
-    async def _enqueue(self, submission: Submission) -> Enqueued:
+    async def _enqueue(self, connection: Connection, submission: Submission) -> Enqueued:
+        self._registrar.keep(connection.connection_id)
         try:
-            return await self._requests.enqueue(submission)
+            return await self._requests.enqueue(replace(submission, connection=connection.connection_id))
         except RoutesFull as full:
-            return Enqueued(await self._make_room(full.job, str(submission.connection)), created=False)
-
-    async def _make_room(self, job: Job, connection_id: str) -> Job:
-        """Routes to connections that are gone make room for this one. Raises RateLimited where all are there."""
-        for _ in range(REROUTES):
-            alive = await self._alive(job.routes)
-            if len(alive) >= MAX_ROUTES:
-                break
-            job = await self._requests.reroute(job, alive | {connection_id})
-            if job.finished or connection_id in job.routes:
-                return job
-        raise RateLimited("Too many connections wait for this request.", after_ms=FULL_AFTER_MS)
-
-    async def _alive(self, routes: frozenset[str]) -> frozenset[str]:
-        here = frozenset(route for route in routes if self._hub.get(route) is not None)
-        elsewhere = await self._connections.get_many(routes - here)
-        return here | elsewhere.keys()
+            return Enqueued(await self._listeners.squeeze_in(connection, full.job), created=False)
 
     # --- the answer -----------------------------------------------------------------------------------------
 
@@ -144,10 +134,10 @@ class Submits:
         known.meter.refused.inc()
         known.meter.submitted("failed" if isinstance(told, StoreUnavailable) else "refused", took_s)
 
-    def _wake(self, enqueued: Enqueued) -> None:
+    def _wake(self, connection: Connection, tracker: Tracker, enqueued: Enqueued) -> None:
         job = enqueued.job
-        if job.status is Status.PROCESSING:
-            self._owners.flush(job)
+        if job.status is Status.PROCESSING and tracker.is_wanted and not tracker.is_served:
+            self._tasks.start(self._catchups.catch_up(connection, [(tracker, job)]), f"joining {job.job_id}")
         elif enqueued.created and job.due_ms is None:
             self._hints.tell(job)
 

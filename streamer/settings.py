@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 10_000
     max_connections_per_user: Annotated[int, Field(ge=0)] = 0
     max_connections_per_tenant: Annotated[int, Field(ge=0)] = 0
+    max_connection_age_s: NonNegativeFloat = 0.0  # then it is asked to leave; a tenth of it more or less
 
     console: bool = False
     log_format: Literal["auto", "json", "human"] = "auto"  # auto: human on a terminal

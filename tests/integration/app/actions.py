@@ -131,6 +131,41 @@ async def tell(ctx: Context, request: Gate) -> str:
     return "told"
 
 
+class Pieces(BaseModel):
+    count: int
+    size: int = 1
+    gate: str | None = None
+
+
+@action("emit")
+async def emit(ctx: Context, request: Pieces) -> str:
+    """Output first, then what the gate is for, then one piece more."""
+    for number in range(request.count):
+        await ctx.emit({"n": number, "text": "x" * request.size})
+    if request.gate is not None:
+        runs[request.gate] += 1
+        await gates[request.gate].wait()
+        await ctx.emit("last")
+    return "emitted"
+
+
+@action("emit_in_thread")
+def emit_in_thread(ctx: Context, request: Pieces) -> str:
+    for number in range(request.count):
+        ctx.emit(number)
+    ctx.save_checkpoint({"kept": "nowhere"})
+    return f"checkpoint {ctx.checkpoint}"
+
+
+@action("emit_though_stopped", timeout=0.1)
+async def emit_though_stopped(ctx: Context, request: Gate) -> str:
+    try:
+        await gates[request.gate].wait()
+    except asyncio.CancelledError:
+        await ctx.emit("one more")
+    return "never"
+
+
 @action("secret", permission="secrets:read")
 async def secret(_: Context) -> str:
     return "42"

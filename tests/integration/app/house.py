@@ -2,13 +2,17 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -16,14 +20,17 @@ from app.node import Node
 from app.server import Server, serving
 from streamer.auth import issue_token
 from streamer.cluster.calls import Caller
+from streamer.cluster.listener import Listener
+from streamer.cluster.registry import WORKER
 from streamer.cluster.sigv4 import Key
-from streamer.jobs.model import Job
+from streamer.jobs import ids
+from streamer.jobs.model import Job, Progress
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
 from streamer.settings import Settings
-from streamer.store.base import RequestQueue, Store
+from streamer.store.base import Chunk, RequestQueue, Store
 from streamer.store.open import open_store
-from tests.support.until import PATIENT_S
+from tests.support.until import PATIENT_S, until
 
 SECRET = "a secret of at least thirty-two bytes"
 KEY = Key("inside", "shared")
@@ -73,6 +80,26 @@ class Client:
     async def ask(self, **frame: Any) -> dict[str, Any]:
         await self.send(**frame)
         return await self.next()
+
+    async def take(self, count: int) -> list[dict[str, Any]]:
+        return [await self.next() for _ in range(count)]
+
+    @property
+    def welcome(self) -> dict[str, Any]:
+        """The first frame of a client of version 1."""
+        return self.seen[0]
+
+    @property
+    def connection_id(self) -> str:
+        """By which it goes: the one of the welcome, or the former one that it took up."""
+        named = [frame for frame in self.seen if frame["type"] in ("welcome", "resumed")]
+        return str(named[-1]["connection_id"])
+
+    async def resume(self, *requests: Any, **fields: Any) -> dict[str, Any]:
+        """Names requests by their id, or by more; gives the `resumed` frame."""
+        named = [{"request_id": each} if isinstance(each, str) else each for each in requests]
+        await self.send(type="resume", requests=named, **fields)
+        return await self.next("resumed")
 
     async def is_silent(self) -> bool:
         """Whether nothing came before the answer to a ping."""
@@ -136,6 +163,33 @@ class House:
             **changes,
         }
 
+    async def row(self, request_id: str, user: str = "ann", tenant: str = "t1") -> Job:
+        job = await self.requests.get(ids.job_id(tenant, user, request_id))
+        assert job is not None
+        return job
+
+    async def running(self, client: Client, request_id: str, percentage: float | None = None) -> Job:
+        """A job that this client submitted and a worker runs, whose newest progress is stored."""
+        answer = await client.ask(action="queued", id=request_id)
+        job = await self.claimed(answer["job_id"])
+        if percentage is None:
+            return job
+        return await self.requests.save_progress(job, Progress(percentage), 1)
+
+    async def store_chunks(self, job: Job, indexes: Sequence[int]) -> None:
+        chunks = [Chunk(index, job.attempt, index + 2, b"%d" % index) for index in indexes]
+        await self.store.events.append_events(job, chunks)
+
+    async def knows_worker(self, session: str) -> None:
+        """Until this node has read that worker's row."""
+        workers = self.node.fillings._owners._peers
+        await until(lambda: workers.endpoint(session) is not None)
+
+    async def knows_node(self, other: "House") -> None:
+        """Until this node has read the other one's row."""
+        nodes = self.node.dispatch._submits._bindings._nodes
+        await until(lambda: nodes.endpoint(other.node.node_id) is not None)
+
     async def claimed(self, job_id: str, session: str = "worker1") -> Job:
         job = await self.requests.claim(job_id, "default", session)
         assert job is not None
@@ -157,6 +211,42 @@ async def house(folder: Path, **changes: Any) -> AsyncIterator[House]:
         caller = await outer.enter_async_context(Caller(KEY, connect_s=PATIENT_S, total_s=PATIENT_S))
         async with AsyncExitStack() as exits:
             yield House(server, store, caller, exits)
+
+
+@dataclass
+class Ear:
+    """What a worker session hears of nodes, and answers to `flush`: so many chunks for each job that it runs."""
+
+    emitted: dict[str, int] = field(default_factory=dict)
+    heard: list[dict[str, Any]] = field(default_factory=list)  # jobs that were named by `flush`, as they were named
+    calls: int = 0
+
+    async def flush(self, request: Request) -> Response:
+        jobs = orjson.loads(await request.body())["jobs"]
+        self.calls += 1
+        self.heard += jobs
+        await self.before_answer()
+        chunks = {job["id"]: self.emitted[job["id"]] for job in jobs if job["id"] in self.emitted}
+        return Response(orjson.dumps({"chunks": chunks}))
+
+    async def before_answer(self) -> None:
+        """What a test wants to happen between a node's read and the answer."""
+
+
+@asynccontextmanager
+async def listening_worker(node: House, ear: Ear, session: str = "worker1") -> AsyncIterator[None]:
+    """A worker session that takes no jobs and is known to the node."""
+    listener = Listener("127.0.0.1", 0, setting="the port of a test")
+    app = Starlette(routes=[Route("/internal/flush", ear.flush, methods=["POST"])])
+    with closing(listener):
+        serving = asyncio.create_task(listener.serve(app), name="ear")
+        try:
+            await node.store.nodes.beat(WORKER, session, {"endpoint": f"http://127.0.0.1:{listener.port}"})
+            await node.knows_worker(session)
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
 
 
 def outcome(job: Job, result: bytes = b'"done"') -> bytes:

@@ -199,6 +199,72 @@ async def test_progress_is_told_now_and_then_and_the_newest_wins(tmp_path: Path)
         assert (await client.next("response"))["data"] == "told"
 
 
+async def test_output_is_sent_in_pieces_before_the_answer(node: House) -> None:
+    client = await node.client(v1=True)
+    await client.send(action="emit", id="r1", payload={"count": 3})
+    pieces = [await client.next() for _ in range(3)]
+    assert [(piece["type"], piece["request_id"], piece["index"]) for piece in pieces] == [
+        ("chunk", "r1", 0),
+        ("chunk", "r1", 1),
+        ("chunk", "r1", 2),
+    ]
+    assert [piece["data"] for piece in pieces] == [{"n": number, "text": "x"} for number in range(3)]
+    assert "job_id" not in pieces[0]
+    assert (await client.next())["type"] == "response"
+
+
+async def test_a_plain_client_gets_no_output_in_pieces(node: House) -> None:
+    client = await node.client()
+    assert (await client.ask(action="emit", id="r1", payload={"count": 3}))["type"] == "response"
+
+
+async def test_whoever_joins_gets_the_earlier_pieces_first(node: House) -> None:
+    first, joined, plain = await node.client(v1=True), await node.client(v1=True), await node.client()
+    asked = {"action": "emit", "id": "r1", "payload": {"count": 2, "gate": "join"}}
+    await first.send(**asked)
+    await until(lambda: runs["join"] == 1)
+    for client in (plain, first, joined):
+        await client.send(**asked)
+    assert [(await joined.next())["index"] for _ in range(2)] == [0, 1]
+    gates["join"].set()
+    assert [(await joined.next())["type"] for _ in range(2)] == ["chunk", "response"]
+    assert [(await first.next())["type"] for _ in range(5)] == ["chunk", "chunk", "chunk", "response", "response"]
+    assert (await plain.next())["type"] == "response"
+    assert runs["join"] == 1
+
+
+async def test_a_burst_of_output_is_too_much_for_nobody(node: House) -> None:
+    slow, quick = await node.client(v1=True, max_queue=1), await node.client(v1=True)
+    asked = {"action": "emit", "id": "r1", "payload": {"count": 200, "size": 4_000, "gate": "burst"}}
+    await slow.send(**asked)
+    await until(lambda: runs["burst"] == 1)
+    assert (await quick.ask(**asked))["index"] == 0
+    gates["burst"].set()
+    for client in (quick, slow):
+        await client.next("response")
+        assert [frame.get("index") for frame in client.seen[1:]] == [*range(201), None]
+
+
+async def test_output_of_a_thread_comes_before_its_answer(node: House) -> None:
+    client = await node.client(v1=True)
+    await client.send(action="emit_in_thread", id="r1", payload={"count": 3})
+    assert [(await client.next())["data"] for _ in range(3)] == [0, 1, 2]
+    assert (await client.next())["data"] == "checkpoint None"
+
+
+async def test_too_much_output_is_for_the_queue(node: House) -> None:
+    client = await node.client()
+    answer = await client.ask(action="emit", id="r1", payload={"count": 6, "size": 200_000})
+    assert answer["error"]["code"] == "RESULT_TOO_LARGE"
+    assert 'mode="queued"' in answer["error"]["message"]
+
+
+async def test_a_handler_that_was_stopped_emits_nothing(node: House) -> None:
+    client = await node.client(v1=True)
+    answer = await client.ask(action="emit_though_stopped", id="r1", payload={"gate": "never"})
+    assert answer["error"]["code"] == "TIMEOUT"
+
+
 async def test_a_missing_permission_is_forbidden(node: House) -> None:
     refused = await (await node.client()).ask(action="secret", id="r1")
     assert (refused["error"]["code"], refused["final"]) == ("FORBIDDEN", False)

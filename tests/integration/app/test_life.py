@@ -1,7 +1,6 @@
 """Start, health, limits under load, and the end of a node."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from websockets.exceptions import ConnectionClosed
+from structlog.testing import capture_logs
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.main import create_app
 from app.server import Server, serving
@@ -102,24 +102,6 @@ async def test_a_node_that_cannot_start_says_so(tmp_path: Path) -> None:
             await Server(create_app(busy), busy)._serve()
 
 
-async def test_a_slow_reader_is_cut_off_and_nobody_else(node: House) -> None:
-    slow, quick = await node.client(max_queue=1), await node.client()
-    slow.socket.transport.pause_reading()
-    connection = next(iter(node.node.hub))
-    for number in range(200):
-        await slow.send(action="big", id=f"r{number}", payload={"size": 100_000})
-        if connection.outbox.closed:
-            break
-    await until(lambda: connection.outbox.closed)
-    assert (await quick.ask(action="echo"))["type"] == "response"
-    slow.socket.transport.resume_reading()
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await slow.socket.recv()
-    assert await slow.closed() == Close.TOO_SLOW
-    assert "streamer_slow_readers_total 1.0" in node.node.metrics.exposition().decode()
-
-
 async def test_the_drain_lets_answers_go_out_first(tmp_path: Path) -> None:
     async with house(tmp_path, drain_s=20) as node:
         idle = [await node.client() for _ in range(5)]
@@ -140,6 +122,71 @@ async def test_the_drain_lets_answers_go_out_first(tmp_path: Path) -> None:
             return not await node.store.connections.list_by_user("t1", "ann") and not await node.store.nodes.list("app")
 
         await until(no_rows)
+
+
+async def test_a_client_that_knows_it_is_told_when_to_leave_and_a_plain_one_is_just_closed(tmp_path: Path) -> None:
+    async with house(tmp_path, drain_s=20) as node:
+        modern, plain = await node.client(v1=True), await node.client()
+        node.server.stop()
+        told = await modern.next()
+        assert (told["type"], told["reason"]) == ("drain", "the node restarts")
+        start_ms, end_ms = told["reconnect_after_ms"]
+        assert 0 <= start_ms < end_ms < told["deadline_ms"] <= 20_000
+        for client in (modern, plain):
+            assert await client.closed() == Close.RESTARTING
+        with pytest.raises(ConnectionClosed):
+            await plain.next()
+
+
+async def test_who_leaves_in_time_is_not_closed_by_the_node(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        async with house(tmp_path, drain_s=20) as node:
+            leaving, staying = await node.client(v1=True), await node.client()
+            await leaving.send(action="wait", id="r1", payload={"gate": "leaving"})
+            await until(lambda: len(node.node.inline) == 1)  # so that it is not closed first
+            node.server.stop()
+            assert (await leaving.next())["type"] == "drain"
+            await leaving.socket.close()
+            assert await staying.closed() == Close.RESTARTING
+            gates["leaving"].set()
+    began, ended = (line for line in lines if line["event"] in ("draining", "drained"))
+    assert (began["connections"], began["inline"], began["window_s"]) == (2, 1, 0.2)
+    assert (ended["left"], ended["closed"], ended["cut"]) == (1, 1, 0)
+
+
+async def test_a_node_that_leaves_takes_nobody_in(tmp_path: Path) -> None:
+    async with house(tmp_path, drain_s=20) as node:
+        busy = await node.client()
+        await busy.send(action="wait", id="r1", payload={"gate": "leaving"})
+        await until(lambda: len(node.node.inline) == 1)
+        node.server.stop()
+        await until(lambda: _is(f"{node.server.url}/readyz", 503, "draining"))
+        with pytest.raises(InvalidStatus) as refused:
+            await node.client()
+        assert refused.value.response.status_code == 503
+        assert int(refused.value.response.headers["retry-after"]) > 0
+        gates["leaving"].set()
+        assert (await busy.next())["type"] == "response"
+
+
+async def test_a_connection_that_became_old_is_asked_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.age.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("app.age.WINDOW", (0.0, 0.05))
+    async with house(tmp_path, max_connection_age_s=0.1) as node:
+        modern, plain = await node.client(v1=True), await node.client()
+        told = await modern.next()
+        assert (told["type"], told["reason"]) == ("drain", "connection age")
+        for client in (modern, plain):
+            assert await client.closed() == Close.RESTARTING
+        again = await node.client()
+        assert (await again.ask(action="echo"))["type"] == "response"
+
+
+async def test_a_connection_may_become_as_old_as_it_likes_where_nobody_says_otherwise(node: House) -> None:
+    assert "connection ages" not in {task.get_name() for task in asyncio.all_tasks()}
+    assert node.node.settings.max_connection_age_s == 0
 
 
 async def test_what_does_not_end_in_time_is_stopped_and_says_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.connection import Connection
+from app.connection import Connection, OnGap
 from app.limits import TokenBucket
 from app.outbox import Message, Outbox
 from streamer.auth import Principal
@@ -32,9 +32,16 @@ class Socket:
         return [orjson.loads(message["text"]) for message in self.sent if message["type"] == "websocket.send"]
 
 
-def connection(socket: Socket, *, name: str = "n1.c1", principal: Principal = ANN, v1: bool = False) -> Connection:
+def connection(
+    socket: Socket,
+    *,
+    name: str = "n1.c1",
+    principal: Principal = ANN,
+    v1: bool = False,
+    on_gap: OnGap = lambda _, __: None,
+) -> Connection:
     outbox = Outbox(socket.send, name, lambda: None)
-    return Connection(name, principal, outbox, TokenBucket(0, time.monotonic()), speaks_v1=v1)
+    return Connection(name, principal, outbox, TokenBucket(0, time.monotonic()), speaks_v1=v1, on_gap=on_gap)
 
 
 def job(**changes: Any) -> Job:

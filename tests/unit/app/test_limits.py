@@ -30,3 +30,15 @@ def test_seats_are_counted_by_node_tenant_and_user() -> None:
     seats.leave(bob)
     assert seats.take(cid)
     assert not seats.take(Principal("dan", "t3", frozenset(), None))
+
+
+def test_what_was_taken_for_many_is_paid_by_those_who_come_later() -> None:
+    bucket = TokenBucket(10, 0.0)
+    assert bucket.take(0.0) == 0
+    bucket.owe(39)
+    assert bucket.take(0.0) == 2_101
+    assert bucket.take(2.0) == 101
+    assert bucket.take(2.15) == 0
+    unlimited = TokenBucket(0, 0.0)
+    unlimited.owe(1_000)
+    assert unlimited.take(0.0) == 0

@@ -122,3 +122,40 @@ async def test_an_outbox_that_stalls_twice_has_a_writer_twice(box: Box) -> None:
         box.outbox.put(frame)
         await box.emptied()
     assert box.transport.sent == ["1", "2"]
+
+
+async def test_it_says_before_it_is_too_late_that_it_is_full(box: Box) -> None:
+    box.transport.writable.clear()
+    box.outbox.put(b"in hand")
+    while not box.outbox.is_full:
+        box.outbox.put(b"x" * outbox.ROOM)
+    assert not box.overflows
+    assert await box.emptied()
+    assert not box.outbox.is_full
+
+
+async def test_many_small_frames_fill_it_too(box: Box) -> None:
+    box.transport.writable.clear()
+    box.outbox.put(b"in hand")
+    for _ in range(outbox.MAX_FRAMES):
+        assert not box.outbox.is_full
+        box.outbox.put(b"x")
+    assert box.outbox.is_full
+
+
+async def test_who_pulls_waits_for_the_transport(box: Box) -> None:
+    await box.outbox.ready()
+    box.transport.writable.clear()
+    box.outbox.put(b"1")
+    pulling = asyncio.create_task(box.outbox.ready())
+    await asyncio.sleep(0)
+    assert not pulling.done()
+    assert await box.emptied() == ["1"]
+    await pulling
+
+
+async def test_who_pulls_is_let_go_when_the_socket_is_gone(box: Box) -> None:
+    box.transport.writable.clear()
+    box.outbox.put(b"1")
+    box.outbox.abandon()  # before its writer had a turn
+    await box.outbox.ready()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -7,6 +8,7 @@ from app.owners import CANCEL, FLUSH, Owners
 from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import WORKER, Peers
+from streamer.jobs.model import Job
 from streamer.store.base import NodeRow
 from tests.support.until import until
 from tests.unit.app.parts import Rows, job
@@ -15,16 +17,18 @@ from tests.unit.app.parts import Rows, job
 class Stage:
     def __init__(self) -> None:
         self.tasks = Tasks(lambda: None)
-        self.peers = Peers(Rows([NodeRow(WORKER, "w1", 1, {"endpoint": "http://w1"})]), WORKER)
-        self.calls: list[tuple[str, str, object]] = []
-        self.error: Exception | None = None
-        self.owners = Owners(self.post, self.peers, self.tasks)
+        rows = [NodeRow(WORKER, name, 1, {"endpoint": f"http://{name}"}) for name in ("w1", "w2")]
+        self.peers = Peers(Rows(rows), WORKER)
+        self.calls: list[tuple[str, str, Any]] = []
+        self.answers: dict[str, bytes | Exception] = {}
+        self.owners = Owners(self.post, self.peers, self.tasks, "n1")
 
     async def post(self, endpoint: str, path: str, body: bytes) -> bytes:
         self.calls.append((endpoint, path, orjson.loads(body)))
-        if self.error is not None:
-            raise self.error
-        return b"{}"
+        answer = self.answers.get(endpoint, b"{}")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @pytest.fixture
@@ -34,26 +38,43 @@ async def stage() -> Stage:
     return opened
 
 
-async def test_the_owner_is_told(stage: Stage) -> None:
-    running = replace(job(), owner="w1", routes=frozenset({"b", "a"}))
-    stage.owners.cancel(running)
-    stage.owners.flush(running)
+def owned(name: str, owner: str | None) -> Job:
+    return replace(job(), job_id=name, owner=owner)
+
+
+async def test_the_owner_is_told_of_a_cancel(stage: Stage) -> None:
+    stage.owners.cancel(owned("j1", "w1"))
     await until(lambda: not len(stage.tasks))
+    assert stage.calls == [("http://w1", CANCEL, {"jobs": ["j1"]})]
+
+
+async def test_each_owner_is_told_once_of_a_listener_and_says_how_much_there_is(stage: Stage) -> None:
+    stage.answers = {"http://w1": b'{"chunks":{"j1":4,"j2":0}}', "http://w2": b'{"chunks":{"j3":9}}'}
+    jobs = [owned("j1", "w1"), owned("j2", "w1"), owned("j3", "w2"), owned("j4", None), owned("j5", "unknown")]
+    assert await stage.owners.flush(jobs, "c1", watched=True) == {"j1": 4, "j2": 0, "j3": 9}
+    about = {"routes": ["c1"], "at": {"c1": "n1"}, "watched": True}
     assert stage.calls == [
-        ("http://w1", CANCEL, {"jobs": [running.job_id]}),
-        ("http://w1", FLUSH, {"jobs": [{"id": running.job_id, "routes": ["a", "b"]}]}),
+        ("http://w1", FLUSH, {"jobs": [{"id": "j1", **about}, {"id": "j2", **about}]}),
+        ("http://w2", FLUSH, {"jobs": [{"id": "j3", **about}]}),
     ]
 
 
-@pytest.mark.parametrize("error", [Unreachable("no"), Gone("no")])
-async def test_an_owner_that_does_not_answer_finds_out_by_itself(stage: Stage, error: Exception) -> None:
-    stage.error = error
-    stage.owners.cancel(replace(job(), owner="w1"))
+@pytest.mark.parametrize("answer", [Unreachable("no"), Gone("no"), b"", b"[]", b'{"chunks":7}', b'{"chunks":{"j":[]}}'])
+async def test_an_owner_that_does_not_answer_is_left_out(stage: Stage, answer: bytes | Exception) -> None:
+    stage.answers = {"http://w1": answer, "http://w2": b'{"chunks":{"j2":1}}'}
+    assert await stage.owners.flush([owned("j1", "w1"), owned("j2", "w2")], "c1") == {"j2": 1}
+    assert not stage.calls[0][2]["jobs"][0]["watched"]
+
+
+async def test_an_owner_that_is_not_told_of_a_cancel_finds_out_by_itself(stage: Stage) -> None:
+    stage.answers = {"http://w1": Unreachable("no")}
+    stage.owners.cancel(owned("j1", "w1"))
     await until(lambda: not len(stage.tasks))
     assert not stage.tasks.died
 
 
 async def test_nobody_is_told_where_nobody_is_known(stage: Stage) -> None:
-    stage.owners.cancel(job())
-    stage.owners.cancel(replace(job(), owner="w2"))
+    stage.owners.cancel(owned("j1", None))
+    stage.owners.cancel(owned("j1", "w3"))
     assert not len(stage.tasks)
+    assert await stage.owners.flush([], "c1") == {}

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from app.connection import Connection
+from app.filling import Fillings
 from app.hub import Hub
 from app.reread import Rereads
 from app.tracker import Tracker
@@ -45,11 +46,20 @@ class Stage:
         self.socket = Socket()
         self.connection: Connection = connection(self.socket)
         self.hub.add(self.connection)
+        self.filled: list[Tracker] = []
         self.rereads = Rereads(
-            self.hub, cast("RequestQueue", self.queue), clock=lambda: self.now, wall=lambda: self.now
+            self.hub,
+            cast("RequestQueue", self.queue),
+            cast("Fillings", self),
+            clock=lambda: self.now,
+            wall=lambda: self.now,
         )
         self.job = job()
         self.tracker = self.waiting()
+
+    def start(self, _: Connection, tracker: Tracker, __: Job) -> None:
+        """`Fillings.start`."""
+        self.filled.append(tracker)
 
     def waiting(self) -> Tracker:
         tracker = self.connection.track(self.job.job_id, self.job.client_id)
@@ -111,6 +121,13 @@ async def test_an_outcome_of_the_row_is_told_and_ends_the_watch(stage: Stage) ->
     assert await stage.after(1_000) == 0
 
 
+async def test_a_silent_job_with_output_is_filled_from_the_log(stage: Stage) -> None:
+    stage.store(status=Status.PROCESSING, attempt=1)
+    stage.tracker.skip_to(3)
+    await stage.after(16)
+    assert stage.filled == [stage.tracker]
+
+
 async def test_a_row_that_is_gone_is_an_outcome_too(stage: Stage) -> None:
     await stage.after(16)
     assert stage.socket.frames[1]["error"]["code"] == "NOT_FOUND"
@@ -158,7 +175,7 @@ async def test_one_watch_is_enough(stage: Stage) -> None:
 
 async def test_it_runs_when_something_comes_to_wait_for() -> None:
     stage = Stage()
-    stage.rereads = Rereads(stage.hub, cast("RequestQueue", stage.queue), first_s=0.0)
+    stage.rereads = Rereads(stage.hub, cast("RequestQueue", stage.queue), cast("Fillings", stage), first_s=0.0)
     stage.store(status=Status.COMPLETED, attempt=1, seq=2, result=b"1")
     task = asyncio.create_task(stage.rereads.run(), name="rereads")
     await asyncio.sleep(0)

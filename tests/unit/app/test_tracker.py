@@ -2,7 +2,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from app.tracker import Frame, Kind, Tracker
+from app.tracker import MAX_HELD, Frame, Kind, Tracker
+from streamer.protocol.messages import Seen
 
 
 def frame(kind: Kind, attempt: int, seq: int, percentage: float | None = None) -> Frame:
@@ -13,12 +14,20 @@ def progress(attempt: int, seq: int, percentage: float = 50.0) -> Frame:
     return frame("progress", attempt, seq, percentage)
 
 
+def chunk(attempt: int, seq: int, index: int, body: bytes = b"") -> Frame:
+    return Frame("chunk", attempt, seq, body, chunks=index)
+
+
+def indexes(given: Iterable[Frame]) -> list[int]:
+    return [each.chunks for each in given if each.kind == "chunk"]
+
+
 def positions(given: Iterable[Frame]) -> list[tuple[str, int, int]]:
     return [(each.kind, each.attempt, each.seq) for each in given]
 
 
-def acknowledged(*, tells_retries: bool = True) -> Tracker:
-    tracker = Tracker("j", "r", tells_retries=tells_retries)
+def acknowledged(*, speaks_v1: bool = True) -> Tracker:
+    tracker = Tracker("j", "r", speaks_v1=speaks_v1)
     tracker.expect()
     assert not list(tracker.acknowledged())
     return tracker
@@ -53,15 +62,15 @@ def test_percentages_never_fall() -> None:
     ]
 
 
-@pytest.mark.parametrize(("tells_retries", "said"), [(True, ["retrying", "progress"]), (False, [])])
-def test_retrying_starts_anew_for_those_who_are_told(tells_retries: bool, said: list[str]) -> None:
-    tracker = acknowledged(tells_retries=tells_retries)
+@pytest.mark.parametrize(("speaks_v1", "said"), [(True, ["retrying", "progress"]), (False, [])])
+def test_retrying_starts_anew_for_those_who_are_told(speaks_v1: bool, said: list[str]) -> None:
+    tracker = acknowledged(speaks_v1=speaks_v1)
     taken(tracker, progress(1, 1, 60))
     assert [each[0] for each in taken(tracker, frame("retrying", 1, 2), progress(2, 1, 10))] == said
 
 
 def test_the_newest_is_held_until_the_acknowledgment() -> None:
-    tracker = Tracker("j", "r", tells_retries=True)
+    tracker = Tracker("j", "r", speaks_v1=True)
     tracker.expect()
     for each in (
         progress(1, 1),
@@ -77,7 +86,7 @@ def test_the_newest_is_held_until_the_acknowledgment() -> None:
 
 
 def test_retrying_voids_the_held_progress_before_it_only() -> None:
-    tracker = Tracker("j", "r", tells_retries=True)
+    tracker = Tracker("j", "r", speaks_v1=True)
     tracker.expect()
     for each in (progress(2, 1), frame("retrying", 1, 9)):
         taken(tracker, each)
@@ -94,9 +103,142 @@ def test_every_acknowledgment_comes_before_the_outcome() -> None:
 
 
 def test_a_refused_submit_wants_nothing() -> None:
-    tracker = Tracker("j", "r", tells_retries=True)
+    tracker = Tracker("j", "r", speaks_v1=True)
     tracker.expect()
     taken(tracker, progress(1, 1))
     assert tracker.is_wanted
     assert not list(tracker.refused())
     assert not tracker.is_wanted
+
+
+# --- chunks -------------------------------------------------------------------------------------------------
+
+
+def test_chunks_go_out_by_their_index() -> None:
+    tracker = acknowledged()
+    assert taken(tracker, chunk(1, 1, 0), chunk(1, 1, 0), chunk(1, 3, 1)) == [("chunk", 1, 1), ("chunk", 1, 3)]
+    assert (tracker.chunks, tracker.filling) == (2, False)
+
+
+def test_a_gap_holds_everything_until_the_log_was_read() -> None:
+    tracker = acknowledged()
+    taken(tracker, chunk(1, 1, 0))
+    assert not taken(tracker, chunk(1, 3, 2), progress(1, 4), chunk(1, 5, 3))
+    assert tracker.filling
+    assert positions(tracker.fill(chunk(1, 2, 1))) == [("chunk", 1, 2)]
+    assert positions(tracker.end_filling()) == [("chunk", 1, 3), ("progress", 1, 4), ("chunk", 1, 5)]
+    assert not tracker.filling
+
+
+def test_progress_that_knows_of_a_missing_chunk_waits_for_it() -> None:
+    tracker = acknowledged()
+    late = Frame("progress", 1, 9, b"", 50.0, chunks=1)
+    assert not taken(tracker, late)
+    assert positions(tracker.fill(chunk(1, 4, 0))) == [("chunk", 1, 4)]
+    assert positions(tracker.end_filling()) == [("progress", 1, 9)]
+
+
+def test_an_outcome_waits_for_the_last_chunk() -> None:
+    tracker = acknowledged()
+    assert not taken(tracker, Frame("outcome", 1, 9, b"", chunks=2), chunk(1, 4, 1))
+    assert positions(tracker.end_filling()) == []
+    assert tracker.filling
+    assert indexes(tracker.fill(chunk(1, 3, 0))) == [0]
+    assert positions(tracker.end_filling()) == [("chunk", 1, 4), ("outcome", 1, 9)]
+
+
+def test_what_is_held_and_comes_before_a_chunk_of_the_log_goes_first() -> None:
+    tracker = acknowledged()
+    tracker.begin_filling()
+    taken(tracker, progress(1, 5, 40))
+    assert positions(tracker.fill(chunk(1, 4, 0))) == [("chunk", 1, 4)]
+    assert positions(tracker.fill(chunk(1, 6, 1))) == [("progress", 1, 5), ("chunk", 1, 6)]
+
+
+def test_the_newest_run_of_chunks_is_held_and_no_more_than_fit() -> None:
+    tracker = acknowledged()
+    tracker.begin_filling()
+    taken(tracker, chunk(1, 1, 0), chunk(1, 5, 4))
+    taken(tracker, *(chunk(1, 6 + index, 5 + index) for index in range(MAX_HELD)))
+    for index in range(5):
+        assert indexes(tracker.fill(chunk(1, 1 + index, index))) == [index]
+    assert indexes(tracker.end_filling()) == list(range(5, 5 + MAX_HELD))
+
+
+def test_a_run_of_big_chunks_is_short() -> None:
+    tracker = acknowledged()
+    tracker.begin_filling()
+    taken(tracker, *(chunk(1, 1 + index, index, b"x" * 100_000) for index in range(4)))
+    assert indexes(tracker.fill(chunk(1, 1, 0))) == [0]
+    assert indexes(tracker.fill(chunk(1, 2, 1))) == [1]
+    assert indexes(tracker.end_filling()) == [2, 3]
+
+
+def test_retrying_voids_what_comes_after_it_and_the_next_attempt_goes_on_from_there() -> None:
+    tracker = acknowledged()
+    taken(tracker, chunk(1, 1, 0), chunk(1, 2, 1), chunk(1, 3, 2))
+    assert taken(tracker, Frame("retrying", 1, 9, b"", chunks=1)) == [("retrying", 1, 9)]
+    assert taken(tracker, chunk(1, 4, 3), chunk(2, 1, 1)) == [("chunk", 2, 1)]
+    assert tracker.chunks == 2
+
+
+def test_a_chunk_of_an_attempt_that_was_not_announced_needs_the_row() -> None:
+    tracker = acknowledged()
+    taken(tracker, chunk(1, 1, 0), chunk(1, 2, 1))
+    assert not taken(tracker, chunk(2, 1, 2))
+    assert tracker.filling
+
+
+def test_a_job_without_output_needs_no_row_for_another_attempt() -> None:
+    tracker = acknowledged()
+    taken(tracker, progress(1, 1))
+    assert taken(tracker, progress(2, 1), frame("outcome", 2, 3)) == [("progress", 2, 1), ("outcome", 2, 3)]
+
+
+def test_a_plain_client_gets_no_chunks_and_waits_for_none() -> None:
+    tracker = acknowledged(speaks_v1=False)
+    assert taken(tracker, chunk(1, 1, 0), Frame("outcome", 1, 9, b"", chunks=7)) == [("outcome", 1, 9)]
+
+
+def test_a_client_that_comes_back_has_what_it_says() -> None:
+    tracker = Tracker("j", "r", speaks_v1=True)
+    tracker.resumed(Seen("r", 1, 7, 3))
+    assert not taken(tracker, chunk(1, 8, 3), progress(1, 7))
+    assert positions(tracker.end_filling()) == [("chunk", 1, 8)]
+    assert tracker.is_wanted
+
+
+def test_a_watcher_gets_what_it_asked_for_and_the_outcome() -> None:
+    tracker = Tracker("j", "j", speaks_v1=True, wants=frozenset({"progress"}), is_watcher=True)
+    tracker.resumed(Seen("j"))
+    list(tracker.end_filling())
+    given = taken(
+        tracker, chunk(1, 1, 0), progress(1, 2), frame("retrying", 1, 3), Frame("outcome", 2, 9, b"", None, 4)
+    )
+    assert [each[0] for each in given] == ["progress", "outcome"]
+
+
+def test_a_watcher_of_chunks_is_told_when_they_are_void() -> None:
+    tracker = Tracker("j", "j", speaks_v1=True, wants=frozenset({"chunk"}), is_watcher=True)
+    tracker.resumed(Seen("j"))
+    list(tracker.end_filling())
+    given = taken(tracker, progress(1, 1), chunk(1, 2, 0), frame("retrying", 1, 3))
+    assert [each[0] for each in given] == ["chunk", "retrying"]
+
+
+def test_chunks_that_have_expired_are_skipped() -> None:
+    tracker = acknowledged()
+    taken(tracker, chunk(1, 9, 8))
+    assert indexes(tracker.fill(chunk(1, 7, 6))) == [6]
+    tracker.skip_to(8)
+    assert indexes(tracker.end_filling()) == [8]
+
+
+def test_a_watcher_that_asks_for_the_job_itself_gets_everything_under_its_own_id() -> None:
+    tracker = Tracker("j", "j", speaks_v1=True, wants=frozenset({"complete"}), is_watcher=True)
+    tracker.resumed(Seen("j"))
+    list(tracker.end_filling())
+    assert not taken(tracker, progress(1, 1), chunk(1, 2, 0))
+    tracker.belongs("r")
+    assert (tracker.request_id, tracker.is_watcher) == ("r", False)
+    assert taken(tracker, chunk(1, 2, 0)) == [("chunk", 1, 2)]

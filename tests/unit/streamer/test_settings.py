@@ -36,6 +36,7 @@ def test_the_defaults_are_those_of_one_machine() -> None:
     assert settings.wakeups == {"direct", "sweep"}
     assert settings.queues == ("default",)
     assert settings.allowed_origins is None
+    assert settings.max_connection_age_s == 0
 
 
 def test_the_environment_is_read_with_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,8 @@ def test_what_is_given_wins_and_is_checked_too() -> None:
     assert Settings.read(port=1).port == 1
     with pytest.raises(ConfigurationError, match="STREAMER_MAX_IN_FLIGHT"):
         Settings.read(max_in_flight=0)
+    with pytest.raises(ConfigurationError, match="STREAMER_MAX_CONNECTION_AGE_S"):
+        Settings.read(max_connection_age_s=-1)
 
 
 def test_secrets_never_show() -> None:

@@ -1,0 +1,93 @@
+"""Watching jobs: one's own from another connection, or, with the permission, somebody else's of the same tenant."""
+
+import time
+from typing import Final
+
+from app import faults
+from app.binding import Bindings
+from app.catchup import CatchUps
+from app.connection import Connection
+from app.listeners import Listeners
+from app.tracker import Tracker
+from streamer.auth import Principal
+from streamer.errors import NotFound, RateLimited
+from streamer.jobs.model import Job
+from streamer.protocol import frames
+from streamer.protocol.messages import Subscribe, Unsubscribe
+from streamer.store.base import RequestQueue
+
+PERMISSION: Final = "requests:watch"
+MAX_WATCHED: Final = 100
+"""Jobs that one connection watches at a time."""
+AFTER_MS: Final = 5_000
+
+
+class Watches:
+    """Answers `subscribe` and `unsubscribe` frames."""
+
+    def __init__(self, *, requests: RequestQueue, bindings: Bindings, listeners: Listeners, catchups: CatchUps) -> None:
+        self._requests = requests
+        self._bindings = bindings
+        self._listeners = listeners
+        self._catchups = catchups
+
+    async def subscribe(self, connection: Connection, message: Subscribe) -> None:
+        """The job's frames come from where the client says it is, under the job's id. A finished job's outcome comes.
+
+        A job that is unknown, expired, or not for this caller, is refused in the same words.
+        """
+        with faults.answering(connection, message.job_id):
+            await self._bindings.settled(connection)
+            row = await self._visible(connection.principal, message.job_id)
+            if message.job_id in connection.trackers:
+                _tell_subscribed(connection, row)
+            else:
+                await self._watch(connection, message, row)
+
+    async def unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
+        """Nothing more of the job comes, unless this connection asked for the job itself."""
+        with faults.answering(connection, message.job_id):
+            await self._bindings.settled(connection)
+            tracker = connection.trackers.get(message.job_id)
+            row = None
+            if tracker is not None and tracker.is_watcher:
+                connection.forget(tracker)
+                row = await self._listeners.unsubscribe(connection, message.job_id)
+            if connection.speaks_v1:
+                connection.outbox.put(frames.unsubscribed(message.job_id, row, time.time()))
+
+    async def _visible(self, principal: Principal, job_id: str) -> Job:
+        row = await self._requests.get(job_id)
+        if row is None or row.tenant != principal.tenant:
+            raise NotFound
+        if row.user != principal.user and not principal.may(PERMISSION):
+            raise NotFound
+        return row
+
+    async def _watch(self, connection: Connection, message: Subscribe, row: Job) -> None:
+        tracker = _tracker(connection, message)
+        if tracker is None:
+            return
+        try:
+            if not row.finished:
+                row = await self._listeners.subscribe(connection, row)
+        except BaseException:  # also where this task is stopped
+            connection.forget(tracker)
+            raise
+        if connection.trackers.get(row.job_id) is not tracker:  # it was unsubscribed meanwhile
+            await self._listeners.unsubscribe(connection, row.job_id)
+            return
+        _tell_subscribed(connection, row)
+        await self._catchups.catch_up(connection, [(tracker, row)])
+
+
+def _tracker(connection: Connection, message: Subscribe) -> Tracker | None:
+    """From now on what comes of the job is held."""
+    if sum(tracker.is_watcher for tracker in connection.trackers.values()) >= MAX_WATCHED:
+        raise RateLimited(f"At most {MAX_WATCHED} jobs may be watched at a time.", after_ms=AFTER_MS)
+    return connection.resume(message.job_id, message.seen, wants=message.events, let_in=True)
+
+
+def _tell_subscribed(connection: Connection, row: Job) -> None:
+    if connection.speaks_v1:
+        connection.outbox.put(frames.subscribed(row, time.time()))
