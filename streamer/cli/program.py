@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli.broadcast import broadcast
 from streamer.cli.call import call
 from streamer.cli.dev import dev
 from streamer.cli.healthcheck import healthcheck
@@ -22,7 +23,7 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (dev, serve, worker, call, token, healthcheck):
+for command in (dev, serve, worker, call, broadcast, token, healthcheck):
     program.command()(command)
 program.add_typer(tables)
 
