@@ -5,8 +5,9 @@ import base64
 import itertools
 import os
 import struct
-from typing import Final
+from typing import Final, TypeVar
 
+AT_ONCE: Final = 50
 TEXT: Final = 0x81
 PING: Final = 0x89
 _PONG: Final = 0x8A
@@ -15,24 +16,30 @@ _REQUEST: Final = (
 )
 
 
+S = TypeVar("S", bound="Socket")
+
+
 class Socket(asyncio.Protocol):
-    """One WebSocket. `answered` counts responses, `others` every other text frame but `welcome`."""
+    """One WebSocket: shakes hands, answers pings, and hands the text frames of each read to `taken`."""
 
-    numbers = itertools.count()  # ids are unique: a repeated one would be answered from the node's memory
+    subprotocol: str | None = None
 
-    def __init__(self, depth: int, token: str) -> None:
-        self.answered = 0
-        self.others = 0
+    def __init__(self, token: str) -> None:
         self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._depth = depth
         self._token = token
         self._received = bytearray()
 
+    def taken(self, texts: list[bytearray]) -> None:
+        """Text frames, in order."""
+
+    def send(self, *texts: bytes) -> None:
+        self.transport.write(b"".join(_masked(TEXT, text) for text in texts))
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
-        head = (
+        head = [
             "GET /ws HTTP/1.1",
             "Host: 127.0.0.1",
             "Upgrade: websocket",
@@ -40,54 +47,72 @@ class Socket(asyncio.Protocol):
             "Sec-WebSocket-Version: 13",
             f"Sec-WebSocket-Key: {key}",
             f"Authorization: Bearer {self._token}",
-        )
+        ]
+        if self.subprotocol is not None:
+            head.append(f"Sec-WebSocket-Protocol: {self.subprotocol}")
         transport.write("\r\n".join((*head, "", "")).encode())
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if not self.open.done():
-            self._handshake()
-        else:
-            self._frames()
+        if not self.open.done() and not self._shook_hands():
+            return
+        self._frames()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.open.done():
             self.open.set_exception(exc or ConnectionError(f"refused: {bytes(self._received[:200])!r}"))
 
-    def start(self) -> None:
-        self._send(self._depth)
-
     def close(self) -> None:
-        self._transport.abort()
+        self.transport.abort()
 
-    def _handshake(self) -> None:
+    def _shook_hands(self) -> bool:
         head, end, rest = bytes(self._received).partition(b"\r\n\r\n")
         if not end:
-            return
+            return False
         self._received = bytearray(rest)
         if head.startswith(b"HTTP/1.1 101"):
             self.open.set_result(None)
-        else:
-            self.open.set_exception(ConnectionError(f"refused: {head!r}"))
+            return True
+        self.open.set_exception(ConnectionError(f"refused: {head!r}"))
+        return False
 
     def _frames(self) -> None:
-        answered = 0
+        texts = []
         received = self._received
         while (frame := _frame(received)) is not None:
             opcode, start, end = frame
             body = received[start:end]
             del received[:end]
-            if opcode == TEXT and b'"type":"response"' in body:
-                answered += 1
-            elif opcode == TEXT and b'"type":"welcome"' not in body:
-                self.others += 1
+            if opcode == TEXT:
+                texts.append(body)
             elif opcode == PING:
-                self._transport.write(_masked(_PONG, bytes(body)))
-        self.answered += answered
-        self._send(answered)
+                self.transport.write(_masked(_PONG, bytes(body)))
+        if texts:
+            self.taken(texts)
 
-    def _send(self, count: int) -> None:
-        self._transport.write(b"".join(_masked(TEXT, _REQUEST % next(self.numbers)) for _ in range(count)))
+
+class Asker(Socket):
+    """Keeps requests in flight. `answered` counts responses, `others` every other text frame but `welcome`."""
+
+    numbers = itertools.count()  # ids are unique: a repeated one would be answered from the node's memory
+
+    def __init__(self, depth: int, token: str) -> None:
+        super().__init__(token)
+        self.answered = 0
+        self.others = 0
+        self._depth = depth
+
+    def start(self) -> None:
+        self._ask(self._depth)
+
+    def taken(self, texts: list[bytearray]) -> None:
+        answered = sum(b'"type":"response"' in text for text in texts)
+        self.others += sum(b'"type":"welcome"' not in text for text in texts) - answered
+        self.answered += answered
+        self._ask(answered)
+
+    def _ask(self, count: int) -> None:
+        self.send(*(_REQUEST % next(self.numbers) for _ in range(count)))
 
 
 def _frame(data: bytearray) -> tuple[int, int, int] | None:
@@ -110,9 +135,18 @@ def _masked(opcode: int, body: bytes) -> bytes:
     return head + b"\0\0\0\0" + body
 
 
-async def connected(port: int, count: int, depth: int, token: str) -> list[Socket]:
+async def connected(port: int, count: int, depth: int, token: str) -> list[Asker]:
     """`count` open sockets, each ready to keep `depth` requests in flight."""
-    loop = asyncio.get_running_loop()
-    sockets = [(await loop.create_connection(lambda: Socket(depth, token), "127.0.0.1", port))[1] for _ in range(count)]
-    await asyncio.gather(*(socket.open for socket in sockets))
+    return await opened(port, [Asker(depth, token) for _ in range(count)])
+
+
+async def opened(port: int, sockets: list[S]) -> list[S]:
+    """Connects them, a few at a time."""
+    for start in range(0, len(sockets), AT_ONCE):
+        await asyncio.gather(*(_open(port, socket) for socket in sockets[start : start + AT_ONCE]))
     return sockets
+
+
+async def _open(port: int, socket: Socket) -> None:
+    await asyncio.get_running_loop().create_connection(lambda: socket, "127.0.0.1", port)
+    await socket.open

@@ -15,6 +15,8 @@ from typing import Final
 
 from streamer.auth import issue_token
 
+TENANT: Final = "bench"
+USER: Final = "bench"
 SECRET: Final = "a-secret-of-the-benchmarks-and-nothing-else"
 READY_TIMEOUT_S: Final = 60.0
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
@@ -22,7 +24,7 @@ _ROOT: Final = Path(__file__).parents[1]
 
 
 def token() -> str:
-    return issue_token(SECRET, user="bench", tenant="bench", permissions=["*"], expires_in_s=3600)
+    return issue_token(SECRET, user=USER, tenant=TENANT, permissions=["*"], expires_in_s=3600)
 
 
 def free_port() -> int:
@@ -100,3 +102,9 @@ def cpu_s(pid: int) -> float:
     """CPU seconds that a process has used, in user and kernel mode, all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def memory_mb(pid: int) -> float:
+    """What of a process lies in memory (its resident set), in millions of bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
