@@ -1,18 +1,13 @@
 """`POST /internal/deliver`: frames of jobs, from workers and other nodes."""
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Final, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from app.hub import Delivery, Hub
 from app.tracker import Frame, Kind
-from streamer.cluster import sigv4
-from streamer.cluster.sigv4 import Call, Key
-from streamer.errors import Forbidden
 from streamer.telemetry.metrics import Metrics
 
 MAX_BODY_BYTES: Final = 8 << 20
@@ -21,33 +16,20 @@ _KINDS: Final = frozenset(get_args(Kind))
 
 
 class Deliveries:
-    """Serves the call: verifies who signed it, hands each frame to the hub, answers who is gone."""
+    """Hands each frame to the hub, and answers who is gone."""
 
-    def __init__(self, hub: Hub, keys: Sequence[Key], metrics: Metrics) -> None:
+    def __init__(self, hub: Hub, metrics: Metrics) -> None:
         self._hub = hub
-        self._keys = keys
         self._lag = metrics.delivery_lag_seconds
 
-    async def deliver(self, request: Request) -> Response:
-        body = await _body(request)
-        if body is None:
-            return Response(status_code=413)
-        try:
-            sigv4.verify(self._keys, Call.received(request.scope, body), time.time())
-            gone = self._hand_over(body)
-        except Forbidden:
-            return Response(status_code=403)
-        except (ValueError, KeyError, TypeError):  # not what a worker of ours sends
-            return Response(status_code=400)
-        return Response(orjson.dumps({"gone": gone}), media_type="application/json")
-
-    def _hand_over(self, body: bytes) -> list[str]:
+    def hand_over(self, body: bytes) -> Mapping[str, Any]:
+        """Serves the call. Raises ValueError, KeyError or TypeError where the body is not such a call."""
         now = time.time()
         gone: dict[str, None] = {}
         for delivery, encoded_at in list(read(body)):
             gone.update(dict.fromkeys(self._hub.deliver(delivery, now)))
             self._lag.observe(max(0.0, now - encoded_at))
-        return list(gone)
+        return {"gone": list(gone)}
 
 
 def read(body: bytes) -> Iterator[tuple[Delivery, float]]:
@@ -72,15 +54,3 @@ def read(body: bytes) -> Iterator[tuple[Delivery, float]]:
             ),
             float(meta["at"]),
         )
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body, which the signature covers; so it is read from strangers too, up to a limit. None: it is over that."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)

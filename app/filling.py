@@ -102,7 +102,7 @@ class Fillings:
         """Everything that is in the log by now."""
         _void(connection, tracker, row)
         _hear_progress(connection, tracker, row)
-        while tracker.takes_chunks and (page := await self._page(row, tracker.chunks)):
+        while _may_lack_chunks(tracker, row) and (page := await self._page(row, tracker.chunks)):
             for chunk in page:
                 await connection.outbox.ready()
                 if not _is_needed(connection, tracker):
@@ -133,6 +133,10 @@ class Fillings:
 def _is_needed(connection: Connection, tracker: Tracker) -> bool:
     is_there = connection.trackers.get(tracker.job_id) is tracker
     return is_there and not connection.outbox.closed and not tracker.done
+
+
+def _may_lack_chunks(tracker: Tracker, row: Job) -> bool:
+    return tracker.takes_chunks and not (row.finished and row.chunks <= tracker.chunks)
 
 
 def _lacks_nothing(tracker: Tracker, row: Job, emitted: int | None) -> bool:

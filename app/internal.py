@@ -10,17 +10,15 @@ from starlette.routing import Route
 
 from app import health
 from app.binding import LET_GO
-from app.delivery import Deliveries
 from app.management import Management
 from app.node import Node
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-
 Serve = Callable[[Request], Awaitable[Response]]
 
 
-def application(node: Node, deliveries: Deliveries, management: Management, *, let_go: Serve) -> Starlette:
+def application(node: Node, management: Management, *, deliver: Serve, let_go: Serve) -> Starlette:
     """Every call of it is signed, but those of monitoring."""
 
     async def exposition(_: Request) -> Response:
@@ -28,7 +26,7 @@ def application(node: Node, deliveries: Deliveries, management: Management, *, l
         return Response(node.metrics.exposition(), media_type=METRICS_TYPE)
 
     calls = [
-        Route("/internal/deliver", deliveries.deliver, methods=["POST"]),
+        Route("/internal/deliver", deliver, methods=["POST"]),
         Route(LET_GO, let_go, methods=["POST"]),
     ]
     monitoring = [Route("/metrics", exposition), *health.routes(lambda _: node.health)]

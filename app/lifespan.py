@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from app import internal, signed
 from app.age import Ages
-from app.delivery import Deliveries
+from app.delivery import MAX_BODY_BYTES, Deliveries
 from app.management import Management
 from app.node import Node
 from app.parts import Parts
@@ -70,7 +70,8 @@ def _inside(parts: Parts, keys: Sequence[Key], store: Store, caller: Caller) -> 
         pass_on=caller.call,
     )
     let_go = signed.call(keys, parts.bindings.let_go, max_bytes=MAX_CALL_BYTES)
-    return internal.application(node, Deliveries(node.hub, keys, node.metrics), management, let_go=let_go)
+    deliver = signed.call(keys, Deliveries(node.hub, node.metrics).hand_over, max_bytes=MAX_BODY_BYTES)
+    return internal.application(node, management, deliver=deliver, let_go=let_go)
 
 
 class Life:

@@ -20,8 +20,8 @@ from starlette.routing import Route
 from app.connection import Connection
 from app.hub import Hub
 from streamer.cluster import sigv4
-from streamer.cluster.calls import Answer, Unreachable
 from streamer.cluster.audience import born_on
+from streamer.cluster.calls import Answer, Unreachable
 from streamer.cluster.registry import Peers
 from streamer.cluster.sigv4 import Call, Key
 from streamer.errors import Forbidden, StoreUnavailable

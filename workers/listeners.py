@@ -39,7 +39,8 @@ class Listeners:
 
     async def join(self, told: Sequence[Any]) -> Mapping[str, int]:
         """For each job that runs here, how many chunks are in the log: all that were emitted before its new listeners
-        were let in, so that these have the others from here. Left out: jobs whose log is behind for too long.
+        were let in, so that these have the others from here. Left out: jobs whose log is behind for too long, or
+        whose attempt is over.
 
         Raises KeyError, TypeError or ValueError where the call is malformed.
         """
@@ -62,7 +63,14 @@ class Listeners:
             for task in counting.values():
                 task.cancel()
         await asyncio.gather(*counting.values(), return_exceptions=True)  # why one failed is told by who writes
-        return {job_id: task.result() for job_id, task in counting.items() if _succeeded(task)}
+        return {
+            job_id: task.result() for job_id, task in counting.items() if _succeeded(task) and not self._is_over(job_id)
+        }
+
+    def _is_over(self, job_id: str) -> bool:
+        """Its outcome may have been sent before its new listeners were let in: they read it."""
+        attempt = self._slots.attempts.get(job_id)
+        return attempt is None or attempt.is_recorded
 
 
 async def _let_in(attempt: Attempt, arrival: Arrival) -> int:

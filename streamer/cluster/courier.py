@@ -11,7 +11,6 @@ import orjson
 import structlog
 
 from streamer.cluster.audience import Whereabouts
-from streamer.cluster.audience import born_on as born_on  # noqa: PLC0414  # given on: app/management takes it from here
 from streamer.cluster.lanes import Kind, Lanes, Parcel, report_death
 from streamer.cluster.registry import Peers
 from streamer.errors import StoreUnavailable

@@ -19,3 +19,12 @@ def fresh_gates() -> Iterator[None]:
 async def node(tmp_path: Path) -> AsyncIterator[House]:
     async with house(tmp_path) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def second(tmp_path: Path, node: House) -> AsyncIterator[House]:
+    """Another node on the store of the first; each knows the other."""
+    async with house(tmp_path) as opened:
+        await opened.knows_node(node)
+        await node.knows_node(opened)
+        yield opened

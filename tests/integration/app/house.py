@@ -28,7 +28,7 @@ from streamer.jobs.model import Job, Progress
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
 from streamer.settings import Settings
-from streamer.store.base import Chunk, RequestQueue, Store
+from streamer.store.base import Chunk, Connection, RequestQueue, Store
 from streamer.store.open import open_store
 from tests.support.until import PATIENT_S, until
 
@@ -167,6 +167,10 @@ class House:
         job = await self.requests.get(ids.job_id(tenant, user, request_id))
         assert job is not None
         return job
+
+    async def bound(self, connection_id: str) -> Connection | None:
+        """The row of a connection."""
+        return await self.store.connections.get(connection_id)
 
     async def running(self, client: Client, request_id: str, percentage: float | None = None) -> Job:
         """A job that this client submitted and a worker runs, whose newest progress is stored."""

@@ -3,6 +3,7 @@
 import aiohttp
 import pytest
 
+from app.delivery import MAX_BODY_BYTES
 from streamer.cluster.calls import Caller, Unreachable
 from streamer.cluster.sigv4 import Key
 from tests.integration.app.house import House, outcome, token
@@ -34,10 +35,9 @@ async def test_what_no_worker_sends_is_refused(node: House, body: bytes) -> None
         await node.caller.post(node.node.internal_url, "/internal/deliver", body)
 
 
-async def test_too_much_at_once_is_refused(node: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.delivery.MAX_BODY_BYTES", 10)
+async def test_too_much_at_once_is_refused(node: House) -> None:
     with pytest.raises(Unreachable, match="413"):
-        await node.caller.post(node.node.internal_url, "/internal/deliver", b"x" * 11)
+        await node.caller.post(node.node.internal_url, "/internal/deliver", b"x" * (MAX_BODY_BYTES + 1))
 
 
 async def test_nothing_is_nothing(node: House) -> None:

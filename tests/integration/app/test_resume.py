@@ -1,42 +1,22 @@
 """Coming back to a node, this or another one; a worker's part is done by hand."""
 
 import asyncio
-import itertools
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-import pytest_asyncio
 
-from app.binding import LET_GO
-from streamer.cluster.calls import Caller, Unreachable
-from streamer.cluster.sigv4 import Key
 from streamer.errors import StoreUnavailable
 from streamer.jobs import ids
 from streamer.jobs.model import MAX_ROUTES, Job, Submission
-from streamer.protocol.codes import Close
-from streamer.store.base import Chunk, Connection
+from streamer.store.base import Chunk
 from tests.integration.app.house import Ear, House, house, listening_worker, outcome, token
-from tests.integration.app.test_jobs import job_id, progress_frame
+from tests.integration.app.test_jobs import job_id
 from tests.support.until import until
 
-RACES = 200
 SHORT_S = 5.0
 """Below the 15 s after which a silent job is read again: what comes sooner was not lost."""
-
-
-@pytest_asyncio.fixture
-async def second(tmp_path: Path, node: House) -> AsyncIterator[House]:
-    """Another node on the store of the first."""
-    async with house(tmp_path) as opened:
-        await opened.knows_node(node)
-        await node.knows_node(opened)
-        yield opened
 
 
 def submission(request_id: str, **fields: Any) -> Submission:
@@ -50,10 +30,6 @@ def submission(request_id: str, **fields: Any) -> Submission:
         start_within_ms=600_000,
         **fields,
     )
-
-
-async def bound_to(node: House, connection_id: str) -> Connection | None:
-    return await node.store.connections.get(connection_id)
 
 
 async def test_a_client_goes_on_at_another_node(node: House, second: House) -> None:
@@ -159,127 +135,6 @@ async def test_a_thousand_requests_in_one_frame(tmp_path: Path) -> None:
         late = await client.ask(type="ping")  # the next messages pay for them
         assert late["error"]["code"] == "RATE_LIMITED"
         assert late["error"]["retry"]["after_ms"] > 5_000
-
-
-# --- the connection itself ----------------------------------------------------------------------------------
-
-
-async def test_the_former_socket_here_is_closed_and_frames_go_to_the_new_one(node: House) -> None:
-    before = await node.client(v1=True)
-    job = await node.running(before, "r1")
-    after = await node.client(v1=True)
-    await after.resume("r1", connection_id=before.connection_id, n=1)
-    assert await before.closed() == Close.NORMAL
-    assert before.socket.close_reason == "the connection moved"
-    await node.deliver(job, "progress", 2, progress_frame(job, 2, 50.0), p=50.0)
-    assert (await after.next())["percentage"] == 50.0
-    await until(lambda: len(node.node.seats._taken) == 3)  # in all, per tenant and per user
-    assert set(node.node.seats._taken.values()) == {1}
-    assert await bound_to(node, before.connection_id) is not None
-    given = after.welcome["connection_id"]
-    await until(lambda: _is_gone(node, given))
-
-
-async def test_the_former_node_lets_go(node: House, second: House) -> None:
-    before = await node.client(v1=True)
-    job = await node.running(before, "r1")
-    await until(lambda: bound_to(node, before.connection_id))
-    after = await second.client(v1=True)
-    await after.resume("r1", connection_id=before.connection_id, n=1)
-    assert await before.closed() == Close.NORMAL
-    meta = {"c": [before.connection_id], "p": 50.0}
-    frame = progress_frame(job, 2, 50.0)
-    assert await node.deliver(job, "progress", 2, frame, **meta) == {"gone": [before.connection_id]}
-    assert await second.deliver(job, "progress", 2, frame, **meta) == {"gone": []}
-    assert (await after.next())["percentage"] == 50.0
-    await node.node.registrar.flush()
-    row = await bound_to(second, before.connection_id)
-    assert row is not None
-    assert (row.node_id, row.reconnects) == (second.node.node_id, 1)
-
-
-async def test_a_stale_binding_leaves_everything_as_it_is(node: House, second: House) -> None:
-    before = await node.client(v1=True)
-    job = await node.running(before, "r1")
-    newest = await second.client(v1=True)
-    await newest.resume("r1", connection_id=before.connection_id, n=2)
-    late = await node.client(v1=True)
-    resumed = await late.resume("r1", connection_id=before.connection_id, n=2)
-    assert resumed["connection_id"] == late.welcome["connection_id"]
-    row = await bound_to(node, before.connection_id)
-    assert row is not None
-    assert row.node_id == second.node.node_id
-    listed = (await node.row("r1")).routes
-    assert listed == {before.connection_id, late.connection_id}
-    frame = progress_frame(job, 2, 50.0)
-    for each, client in ((second, newest), (node, late)):
-        await each.deliver(job, "progress", 2, frame, c=sorted(listed), p=50.0)
-        assert (await client.next())["percentage"] == 50.0
-
-
-async def test_nobody_takes_up_the_connection_of_somebody_else(node: House) -> None:
-    ann = await node.client(v1=True)
-    job = await node.running(ann, "r1")
-    await until(lambda: bound_to(node, ann.connection_id))
-    for bearer in (token("bob"), token("ann", "t2")):
-        thief = await node.client(bearer, v1=True)
-        resumed = await thief.resume("r1", connection_id=ann.connection_id, n=7)
-        assert resumed["connection_id"] == thief.welcome["connection_id"]
-        assert resumed["requests"] == []
-        assert (await thief.next())["error"]["code"] == "NOT_FOUND"
-    await node.deliver(job, "progress", 2, progress_frame(job, 2, 50.0), p=50.0)
-    assert (await ann.next())["percentage"] == 50.0
-
-
-async def test_a_connection_that_waits_for_something_keeps_its_id(node: House) -> None:
-    before, after = await node.client(v1=True), await node.client(v1=True)
-    await node.running(before, "r1")
-    await after.ask(action="queued", id="r2")
-    resumed = await after.resume("r1", connection_id=before.connection_id, n=1)
-    assert resumed["connection_id"] == after.welcome["connection_id"]
-    assert (await node.row("r1")).routes == {before.connection_id, after.connection_id}
-    assert await before.is_silent()
-
-
-async def test_what_follows_a_resume_at_once_goes_by_the_former_id(node: House) -> None:
-    before = await node.client(v1=True)
-    await node.running(before, "r1")
-    after = await node.client(v1=True)
-    await after.send(type="resume", requests=[{"request_id": "r1"}], connection_id=before.connection_id, n=1)
-    await after.send(action="queued", id="r2")
-    await after.send(type="subscribe", job_id=job_id("r2"))
-    await after.next("acknowledgment")
-    assert (await node.row("r2")).routes == {before.connection_id}
-
-
-async def test_a_node_that_stood_still_takes_nothing_back(
-    node: House, second: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It hears of nothing, and finds its socket dead long after the client went on elsewhere."""
-    monkeypatch.setattr(node.node.hub, "get", lambda _: None)
-    before = await node.client(v1=True)
-    await until(lambda: bound_to(node, before.connection_id))
-    monkeypatch.undo()
-    monkeypatch.setattr("app.binding.Bindings._tell", lambda *_: None)
-    job = await node.running(before, "r1")
-    after = await second.client(v1=True)
-    await after.resume("r1", connection_id=before.connection_id, n=1)
-
-    stale = await bound_to(node, before.connection_id)
-    assert stale is not None
-    await node.store.connections.save(replace(stale, node_id=node.node.node_id, reconnects=0))
-    await before.socket.close()
-    await until(lambda: not len(node.node.hub))
-    await node.node.registrar.flush()
-    row = await bound_to(second, before.connection_id)
-    assert row is not None
-    assert (row.node_id, row.reconnects) == (second.node.node_id, 1)
-    await second.deliver(job, "progress", 2, progress_frame(job, 2, 50.0), p=50.0)
-    assert (await after.next())["percentage"] == 50.0
-
-
-async def _is_gone(node: House, connection_id: str) -> bool:
-    return await bound_to(node, connection_id) is None
 
 
 # --- the store, and the worker ------------------------------------------------------------------------------
@@ -438,34 +293,6 @@ async def test_a_repeated_submit_gets_the_output_so_far(node: House) -> None:
     assert [each["at"] for each in ear.heard] == [{later.connection_id: node.node.node_id}]
 
 
-# --- inside the cluster -------------------------------------------------------------------------------------
-
-
-async def test_only_the_cluster_can_make_a_node_let_go(node: House) -> None:
-    client = await node.client(v1=True)
-    body = orjson.dumps({"connections": [{"id": client.connection_id, "n": 1}, {"id": "nobody", "n": 1}]})
-    url = node.node.internal_url
-    async with Caller(Key("inside", "guessed")) as stranger:
-        with pytest.raises(Unreachable, match="403"):
-            await stranger.post(url, LET_GO, body)
-    for malformed in (b"", b"{}", b"[]", b'{"connections":[7]}'):
-        with pytest.raises(Unreachable, match="400"):
-            await node.caller.post(url, LET_GO, malformed)
-    with pytest.raises(Unreachable, match="413"):
-        await node.caller.post(url, LET_GO, b"x" * ((1 << 20) + 1))
-    assert await client.is_silent()
-    await node.caller.post(url, LET_GO, body)
-    assert await client.closed() == Close.NORMAL
-
-
-async def test_a_newer_binding_is_not_let_go(node: House) -> None:
-    before, after = await node.client(v1=True), await node.client(v1=True)
-    await after.resume(connection_id=before.connection_id, n=3)
-    body = orjson.dumps({"connections": [{"id": before.connection_id, "n": 3}]})
-    await node.caller.post(node.node.internal_url, LET_GO, body)
-    assert await after.is_silent()
-
-
 # --- many ---------------------------------------------------------------------------------------------------
 
 
@@ -510,107 +337,3 @@ async def test_a_ninth_connection_that_resumes_is_served(node: House) -> None:
     await node.deliver(done, "outcome", 3, outcome(done, b"1"), c=[*row.routes, ninth])
     for client in clients:
         assert (await client.next("complete"))["request_id"] == "r1"
-
-
-STEPS = ("before", "bound", "read", "after")
-"""Of a resume: the connection is bound here, then the rows were read, then the answer was sent."""
-PAIRS = [(row, frame) for row, frame in itertools.product(STEPS, STEPS) if STEPS.index(row) <= STEPS.index(frame)]
-
-
-class Worker:
-    """Writes the outcome of a job and then sends it, each at its step of a resume; or both while that goes on."""
-
-    def __init__(self, here: House, there: House, job: Job, ear: Ear) -> None:
-        self._here = here  # where the job's client was
-        self._there = there  # where it comes back
-        self._job = job
-        self._ear = ear
-        self.plan: list[tuple[str, Callable[[], Awaitable[None]]]] = []
-        ear.emitted[job.job_id] = 0
-
-    async def at(self, step: str) -> None:
-        """Does what is planned up to this step."""
-        while self.plan and STEPS.index(self.plan[0][0]) <= STEPS.index(step):
-            await self.plan.pop(0)[1]()
-
-    async def write(self) -> None:
-        self._job = await self._here.requests.complete(self._job, b"1", 3)
-
-    async def send(self) -> None:
-        """To the node that it was told of, else to the one that it knows; from there, where the connection is gone, to
-        the one that its row names."""
-        del self._ear.emitted[self._job.job_id]
-        told = any(each["id"] == self._job.job_id for each in self._ear.heard)
-        first = self._there if told else self._here
-        answer = await first.deliver(self._job, "outcome", 3, outcome(self._job, b"1"))
-        for connection_id in answer["gone"]:
-            row = await bound_to(self._here, connection_id)
-            if row is not None and row.node_id == self._there.node.node_id:
-                await self._there.deliver(self._job, "outcome", 3, outcome(self._job, b"1"), c=[connection_id])
-
-    async def write_and_send(self) -> None:
-        await self.write()
-        await self.send()
-
-
-@pytest.mark.timeout(120)
-async def test_no_outcome_falls_between_a_worker_and_a_client_that_comes_back(
-    node: House, second: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """200 races: half of them in every order of the worker's two steps and the node's, while the former node has not
-    heard of the move; half as chance has it."""
-    chance = random.Random(7)
-    ear = Ear()
-    async with listening_worker(node, ear):
-        await second.knows_worker("worker1")
-        for race in range(RACES):
-            here, there = (node, second) if race % 2 else (second, node)
-            before, after = await here.client(v1=True), await there.client(v1=True)
-            worker = Worker(here, there, await here.running(before, f"r{race}"), ear)
-            with monkeypatch.context() as patch:
-                if race % 4 < 2:
-                    row, frame = PAIRS[race // 4 % len(PAIRS)]
-                    worker.plan = [(row, worker.write), (frame, worker.send)]
-                    patch.setattr("app.binding.Bindings._tell", lambda *_: None)
-                    _tell_steps(patch, there, worker)
-                    await worker.at("before")
-                    working = asyncio.create_task(_nothing(), name="worker")
-                else:
-                    working = asyncio.create_task(worker.write_and_send(), name="worker")
-                    await _some_rounds(chance)
-                await after.resume(f"r{race}", connection_id=before.connection_id, n=1)
-                await worker.at("after")
-                await working
-            got = [await after.next(timeout_s=SHORT_S) for _ in range(2)]
-            told = [(each["type"], each["request_id"]) for each in got]
-            assert told == [("progress", f"r{race}"), ("complete", f"r{race}")]
-            assert await after.is_silent()
-            await before.socket.close()
-            await after.socket.close()
-
-
-async def _nothing() -> None:
-    pass
-
-
-async def _some_rounds(chance: random.Random) -> None:
-    for _ in range(chance.randrange(200)):
-        await asyncio.sleep(0)
-
-
-def _tell_steps(patch: pytest.MonkeyPatch, there: House, worker: Worker) -> None:
-    connections, requests = there.node.registrar._connections, there.node.listeners._requests
-    rebind, get_many = connections.rebind, requests.get_many
-
-    async def bound(row: Connection) -> Connection | None:
-        former = await rebind(row)
-        await worker.at("bound")
-        return former
-
-    async def read(job_ids: Collection[str]) -> Mapping[str, Job]:
-        rows = await get_many(job_ids)
-        await worker.at("read")
-        return rows
-
-    patch.setattr(connections, "rebind", bound)
-    patch.setattr(requests, "get_many", read)
