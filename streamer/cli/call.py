@@ -1,9 +1,11 @@
 """`streamer call`: one request from the shell."""
 
 import asyncio
+import logging
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,51 +14,87 @@ import typer
 
 from streamer.cli.bar import bar
 from streamer.cli.sentences import INTERRUPTED
-from streamer.client import Event, Submission, connect
+from streamer.client import Chunk, Event, Session, Submission, connect
+from streamer.jobs import ids
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
+Start = Callable[[Session], Submission]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What goes to stdout: every event as a line, or the result at the end, with chunks before it or without."""
+
+    events: bool = False
+    chunks: bool = False
+
+
+def id_of(text: str | None) -> str | None:
+    """The request id that an option names. typer.BadParameter if it is none."""
+    if text is not None and not ids.CLIENT_ID.fullmatch(text):
+        raise typer.BadParameter(f"{text} is not an id: 1 to 128 letters, digits or . _ : ~ -")
+    return text
+
 
 def call(
-    action: Annotated[str, typer.Argument(help="The name of the action, for example echo.")],
-    payload: Annotated[str, typer.Argument(help="JSON, or @FILE, or - for standard input.")] = "{}",
+    action: Annotated[str | None, typer.Argument(help="The name of the action, for example echo.")] = None,
+    payload: Annotated[str | None, typer.Argument(help="JSON (default {}), or @FILE, or - for standard input.")] = None,
     url: Annotated[str, typer.Option(envvar="STREAMER_URL", help="Where a node is.")] = DEFAULT_URL,
     token: Annotated[str | None, typer.Option(envvar="STREAMER_TOKEN", help="A JWT.", show_envvar=True)] = None,
-    request_id: Annotated[str | None, typer.Option("--id", help="The idempotency key; made here if absent.")] = None,
+    request_id: Annotated[
+        str | None, typer.Option("--id", callback=id_of, help="The idempotency key; made here if absent.")
+    ] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", help="For example priority=high.")] = None,
+    durable: Annotated[bool, typer.Option("--durable", help="Keep the outcome until it is acknowledged.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="ID", callback=id_of, help="Instead of ACTION: a request that was sent before."),
+    ] = None,
+    chunks: Annotated[bool, typer.Option("--chunks", help="Print chunks as lines of JSON before the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
 ) -> None:
-    """Call an action and print its result as JSON.
+    """Call an action and print its result as JSON; a connection that is lost is taken up again.
 
     Exits with 0, 1 if the request failed, 2 if the command is not understood, 3 if there is no connection.
     """
-    content, options = payload_of(payload), options_of(option or [])
-    asked = _ask(action, content, url=url, token=token, request_id=request_id, options=options, lines=json)
+    if resume is None:
+        start = _submit(action, payload, request_id, options_of(option or []) | ({"durable": True} if durable else {}))
+    else:
+        others = {"ACTION": action, "PAYLOAD": payload, "--id": request_id, "--option": option, "--durable": durable}
+        start = _resume(resume, others)
     try:
-        asyncio.run(asked)
+        asyncio.run(_ask(start, url=url, token=token, output=Output(events=json, chunks=chunks)))
     except KeyboardInterrupt:
         typer.echo("Stopped waiting; the request goes on at the server.", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
-async def _ask(
-    action: str,
-    payload: Any,
-    *,
-    url: str,
-    token: str | None,
-    request_id: str | None,
-    options: dict[str, Any],
-    lines: bool,
-) -> None:
-    async with connect(url, token) as session:
-        submission = session.submit(action, payload, id=request_id, options=options or None)
-        if lines:
-            await _print_events(submission)
-        else:
-            await _watch(submission)
-        result = await submission
-    if not lines:
+def _submit(action: str | None, payload: str | None, request_id: str | None, options: dict[str, Any]) -> Start:
+    if action is None:
+        raise typer.BadParameter("Name an ACTION, or with --resume a request that was sent before.")
+    content = payload_of("{}" if payload is None else payload)
+    return lambda session: session.submit(action, content, id=request_id, options=options or None)
+
+
+def _resume(request_id: str, others: Mapping[str, object]) -> Start:
+    """`others` is what a new request may have."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"--resume goes without {', '.join(given)}.")
+    return lambda session: session.resume(request_id)
+
+
+async def _ask(start: Start, *, url: str, token: str | None, output: Output) -> None:
+    with reconnects_shown():
+        async with connect(url, token) as session:
+            submission = start(session)
+            if output.events:
+                await _print_events(submission)
+            else:
+                await _watch(submission, output)
+            result = await submission
+    if not output.events:
         typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
 
 
@@ -65,10 +103,31 @@ async def _print_events(submission: Submission) -> None:
         typer.echo(orjson.dumps(as_frame(event)))
 
 
-async def _watch(submission: Submission) -> None:
+async def _watch(submission: Submission, output: Output) -> None:
     with bar(submission.request_id, shown=sys.stderr.isatty()) as show:
         async for event in submission:
             show(event)
+            if output.chunks and isinstance(event, Chunk):
+                typer.echo(orjson.dumps(event.data))
+
+
+@contextmanager
+def reconnects_shown() -> Iterator[None]:
+    """What the client says about its connection goes to stderr, each a line."""
+    log, handler = logging.getLogger("streamer.client"), _Lines(logging.INFO)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), err=True)
 
 
 def as_frame(event: Event) -> dict[str, Any]:

@@ -6,10 +6,19 @@ async with connect("ws://127.0.0.1:8080/ws", token) as session:
         ...
 """
 
-from streamer.client.errors import CannotConnect, ClientError, ConnectionLost, HandshakeRefused, RequestFailed
+from streamer.client.control import Offer, Welcome
+from streamer.client.errors import (
+    CannotConnect,
+    ClientError,
+    ConnectionLost,
+    HandshakeRefused,
+    RequestFailed,
+    Unwatched,
+)
 from streamer.client.events import (
     Acknowledged,
     Cancelling,
+    Chunk,
     Completed,
     Event,
     Failed,
@@ -18,9 +27,8 @@ from streamer.client.events import (
     ProgressEvent,
     Response,
     Retrying,
-    Welcome,
 )
-from streamer.client.handshake import connect
+from streamer.client.opening import connect
 from streamer.client.session import Session
 from streamer.client.submission import Submission
 
@@ -28,12 +36,14 @@ __all__ = [
     "Acknowledged",
     "Cancelling",
     "CannotConnect",
+    "Chunk",
     "ClientError",
     "Completed",
     "ConnectionLost",
     "Event",
     "Failed",
     "HandshakeRefused",
+    "Offer",
     "Outcome",
     "Problem",
     "ProgressEvent",
@@ -42,6 +52,7 @@ __all__ = [
     "Retrying",
     "Session",
     "Submission",
+    "Unwatched",
     "Welcome",
     "connect",
 ]

@@ -5,6 +5,7 @@
         * `HandshakeRefused`: the server answered, with a code and a reason
     * `ConnectionLost`: the socket is gone; what became of the open requests is not known here
     * `RequestFailed`: the server says that a request has no result
+    * `Unwatched`: this client itself stopped watching a job
 """
 
 from collections.abc import Mapping
@@ -33,9 +34,10 @@ class HandshakeRefused(CannotConnect):
 
 
 class ConnectionLost(ClientError):
-    """The connection ended with close code `code`; 1006 stands for no close frame at all.
+    """The connection ended for good; the newest socket with close code `code`, where 1006 stands for no close frame.
 
-    A queued request that was acknowledged goes on at the server.
+    Its cause (`__cause__`) is what the last try to come back met, if there was one. A queued request that was
+    acknowledged goes on at the server.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -67,3 +69,7 @@ class RequestFailed(ClientError):
         self.details = details
         self.retryable = retryable
         self.after_ms = after_ms
+
+
+class Unwatched(ClientError):
+    """There is no outcome to wait for: `unwatch` was called before it came."""

@@ -1,10 +1,10 @@
-"""What the server says, as values: one class per frame type.
+"""What the server says about requests, as values: one class per frame type.
 
 Frame types and fields that this version does not know are ignored; missing optional fields have defaults.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -65,8 +65,20 @@ class ProgressEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk(Event):
+    """A piece of output: the next one, whose number in the job is `index`, from 0 on."""
+
+    type: ClassVar[str] = "chunk"
+    index: int
+    data: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying(Event):
-    """This attempt is over; another may start at `retry_at` (Unix seconds)."""
+    """This attempt is over; another may start at `retry_at` (Unix seconds).
+
+    Chunks from `continues_from` on (0: all) are void; those of the next attempt take their place.
+    """
 
     type: ClassVar[str] = "retrying"
     error: Problem
@@ -113,17 +125,6 @@ Outcome = Response | Completed | Failed
 """The last event of a request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Welcome:
-    """The first thing a node says: who the client is to it, and its limits."""
-
-    connection_id: str
-    node_id: str
-    heartbeat_ms: int
-    token_expires_at: float | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-
-
 def read(text: bytes) -> Frame:
     """One frame as it came. ValueError if it is not a JSON object."""
     frame = orjson.loads(text)
@@ -132,22 +133,9 @@ def read(text: bytes) -> Frame:
     return frame
 
 
-def welcome(frame: Frame) -> Welcome | None:
-    """The frame as a Welcome, None if it is not one."""
-    if frame.get("type") != "welcome" or "connection_id" not in frame:
-        return None
-    return Welcome(
-        connection_id=frame["connection_id"],
-        node_id=frame.get("node_id", ""),
-        heartbeat_ms=frame.get("heartbeat_ms", 0),
-        token_expires_at=frame.get("token_expires_at"),
-        limits=frame.get("limits") or {},
-    )
-
-
 def event(frame: Frame) -> Event | None:
     """The frame as an event, None if it is not about a request or of an unknown type."""
-    reader = _READERS.get(frame.get("type", ""))
+    reader = _READERS.get(str(frame.get("type")))
     return None if reader is None or "request_id" not in frame else reader(frame)
 
 
@@ -184,6 +172,10 @@ def _progress(frame: Frame) -> ProgressEvent:
     )
 
 
+def _chunk(frame: Frame) -> Chunk:
+    return Chunk(**_place(frame), index=frame.get("index", 0), data=frame.get("data"))
+
+
 def _retrying(frame: Frame) -> Retrying:
     return Retrying(
         **_place(frame),
@@ -212,6 +204,7 @@ def _failed(frame: Frame) -> Failed:
 _READERS: Final[Mapping[str, Callable[[Frame], Event]]] = {
     Acknowledged.type: _acknowledged,
     ProgressEvent.type: _progress,
+    Chunk.type: _chunk,
     Retrying.type: _retrying,
     Cancelling.type: _cancelling,
     Response.type: _response,

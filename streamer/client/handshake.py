@@ -1,9 +1,9 @@
-"""Opening a session: the handshake, and what a refusal says."""
+"""Opening a socket: the handshake, and what a refusal says."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
@@ -13,9 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from streamer.client import events
+from streamer.client import control, events
+from streamer.client.control import Welcome
 from streamer.client.errors import CannotConnect, HandshakeRefused
-from streamer.client.session import Session, lost
+from streamer.client.link import lost
 from streamer.protocol.codes import VERSION_1
 
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
@@ -28,20 +29,50 @@ _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@asynccontextmanager
-async def connect(url: str, token: str | None = None, *, open_timeout_s: float = 10.0) -> AsyncIterator[Session]:
-    """A session with the node at `url` (`ws`, `wss`, `http` or `https`; the path defaults to `/ws`).
+Token = str | Callable[[], str | Awaitable[str]]
+"""A JWT, or who makes one: called for every handshake."""
 
-    `token` is a JWT, sent in the Authorization header. Raises CannotConnect, and HandshakeRefused with the
-    server's code. Leaving the block closes the connection; requests that are still open raise ConnectionLost.
-    """
-    socket, welcome = await _open(address(url), token, open_timeout_s)
-    session = Session(socket, welcome)
-    session.start()
-    try:
-        yield session
-    finally:
-        await session.close()
+
+class Opened(NamedTuple):
+    """A socket whose node has said welcome."""
+
+    socket: ClientConnection
+    welcome: Welcome
+
+
+class Dialer:
+    """Opens sockets to one address, each with the token of its moment."""
+
+    def __init__(self, url: str, token: Token | None, open_timeout_s: float) -> None:
+        self._url = url
+        self._token = token
+        self._open_timeout_s = open_timeout_s
+
+    @property
+    def renews_token(self) -> bool:
+        """Whether another try may have another token."""
+        return callable(self._token)
+
+    async def dial(self) -> Opened:
+        """Raises CannotConnect, and HandshakeRefused with the server's code."""
+        token = await self._current_token()
+        try:
+            async with asyncio.timeout(self._open_timeout_s):
+                return await _open(self._url, token)
+        except TimeoutError as error:
+            raise CannotConnect(f"{self._url} did not answer within {self._open_timeout_s:g} s.") from error
+
+    async def _current_token(self) -> str | None:
+        if self._token is None or isinstance(self._token, str):
+            return self._token
+        try:
+            async with asyncio.timeout(self._open_timeout_s):
+                token = self._token()
+                return await token if isawaitable(token) else token
+        except TimeoutError as error:
+            raise CannotConnect(f"There was no token within {self._open_timeout_s:g} s.") from error
+        except Exception as error:  # the seam to the caller's own code, which may ask a server that is down
+            raise CannotConnect(f"There is no token: {error!r}.") from error
 
 
 def address(url: str) -> str:
@@ -53,15 +84,12 @@ def address(url: str) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
-async def _open(url: str, token: str | None, open_timeout_s: float) -> tuple[ClientConnection, events.Welcome]:
+async def _open(url: str, token: str | None) -> Opened:
     try:
-        async with asyncio.timeout(open_timeout_s):
-            socket = await open_socket(url, **_arguments(url, token))
-            return socket, await _welcome(url, socket)
+        socket = await open_socket(url, **_arguments(url, token))
+        return Opened(socket, await _welcome(url, socket))
     except InvalidStatus as refusal:
         raise refused(refusal.response) from refusal
-    except TimeoutError as error:
-        raise CannotConnect(f"{url} did not answer within {open_timeout_s:g} s.") from error
     except ConnectionClosed as closed:
         raise CannotConnect(f"{url} accepted the connection and ended it: {lost(closed)}") from closed
     except ConnectionRefusedError as error:
@@ -77,17 +105,18 @@ def _arguments(url: str, token: str | None) -> dict[str, Any]:
         "max_size": MAX_FRAME_BYTES,
         "compression": None,  # frames are small; deflate costs more time per frame than it saves
         "close_timeout": CLOSE_S,
-        "open_timeout": None,  # _open has one over everything
+        "open_timeout": None,  # the dialer has one over everything
+        "ping_interval": None,  # the link's own heartbeat finds out what a keep-alive would
         "proxy": None if urlsplit(url).hostname in _LOOPBACK else True,
     }
 
 
-async def _welcome(url: str, socket: ClientConnection) -> events.Welcome:
+async def _welcome(url: str, socket: ClientConnection) -> Welcome:
     """Waits for the node's first frame; closes the socket unless it is a `welcome`."""
     welcome = None
     try:
         if socket.subprotocol == VERSION_1:
-            welcome = events.welcome(events.read(await socket.recv(decode=False)))
+            welcome = control.welcome(events.read(await socket.recv(decode=False)))
     except ValueError:
         welcome = None
     finally:

@@ -1,50 +1,47 @@
-"""One connection and its open requests."""
+"""A client's connection to the service, and its open requests."""
 
 import asyncio
-import itertools
-import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-import orjson
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-
-from streamer.client import events
-from streamer.client.errors import ConnectionLost
-from streamer.client.submission import Submission
+from streamer.client import asking
+from streamer.client.control import Offer, Welcome
+from streamer.client.errors import ConnectionLost, Unwatched
+from streamer.client.keeper import Keeper
+from streamer.client.requests import Requests
+from streamer.client.submission import Submission, Way
 from streamer.jobs import ids
-from streamer.protocol.codes import Close
-
-NO_CLOSE_FRAME: Final = 1006
-"""What RFC 6455, section 7.1.5, calls a connection that ended without a close frame."""
-FLUSH_S: Final = 5.0
-"""How long closing waits for frames that were submitted and not yet sent."""
-
-log = logging.getLogger(__name__)
 
 
 class Session:
-    """Calls actions over one socket; made by `connect`. Any number of requests may be open at once.
+    """Calls actions and watches jobs; made by `connect`. Any number of requests may be open at once.
 
-    When the connection ends, every open request raises ConnectionLost.
+    It outlives its sockets: when one is lost it opens another, and every open request goes on where it was. What is
+    submitted meanwhile is sent then. Only when it cannot come back, or is closed, does every open request raise
+    ConnectionLost.
     """
 
-    def __init__(self, socket: ClientConnection, welcome: events.Welcome) -> None:
-        self.welcome = welcome
-        self.lost: ConnectionLost | None = None  # why nothing works any more; set once, by the reading task
-        self._socket = socket
-        self._open: dict[str, Submission] = {}  # by request id, until the outcome
-        self._pings: dict[int, asyncio.Future[None]] = {}  # not yet answered
-        self._ping_ids = itertools.count(1)
-        self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue()  # None: nothing more will follow
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+    def __init__(self, keeper: Keeper, requests: Requests) -> None:
+        self.lost: ConnectionLost | None = None  # why nothing works any more; set once, when the keeper has ended
+        self._keeper = keeper
+        self._requests = requests
+        self._task: asyncio.Task[None]  # keeps the session connected; made by `start`
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the newest node said first."""
+        return self._keeper.identity.welcome
 
     @property
     def connection_id(self) -> str:
-        """This client's place to receive, as the server calls it."""
-        return self.welcome.connection_id
+        """This client's place to receive, as the server calls it; it stays the same when the socket changes."""
+        return self._keeper.identity.connection_id
+
+    @property
+    def inbox(self) -> Sequence[Offer]:
+        """The outcomes of durable requests that the newest node offered, less those that were acknowledged since."""
+        return tuple(self._keeper.identity.inbox)
 
     async def call(
         self,
@@ -66,7 +63,7 @@ class Session:
             async with asyncio.timeout(timeout_s):
                 return await submission
         finally:
-            self._open.pop(submission.request_id, None)
+            self._requests.forget(submission)
 
     def submit(
         self,
@@ -79,122 +76,129 @@ class Session:
     ) -> Submission:
         """Sends a request and returns at once; see Submission for what to do with it.
 
-        `id` is the idempotency key (made here if None). Raises ConnectionLost if the connection has ended,
-        ValueError if a request of that id is open on it, TypeError if the payload is not JSON.
+        `id` is the idempotency key (made here if None). With `options={"durable": True}` the outcome is kept in the
+        inbox until `ack`. Raises ConnectionLost if the session has ended, ValueError if the id is not one or a
+        request of that id is open, TypeError if the payload is not JSON.
         """
         request_id = ids.uuid7(time.time_ns() // 1_000_000) if id is None else id
-        if request_id in self._open:
-            raise ValueError(f"a request {request_id} is open on this connection")
-        self._send(_request(request_id, action, payload, options, metadata))
-        submission = self._open[request_id] = Submission(request_id, self._cancel)
+        frame = asking.request(request_id, action, payload, options, metadata)
+        submission = self._open(request_id, Way.REQUEST, frame)
+        self._ask(submission)
         return submission
 
+    def resume(self, request_id: str) -> Submission:
+        """A request of this user that an earlier life of this program sent: its chunks from the first one on, its
+        newest progress and its outcome. Of an inline request there is nothing: NOT_FOUND.
+
+        Raises ConnectionLost if the session has ended, ValueError if the id is not one or is open.
+        """
+        submission = self._open(request_id, Way.RESUME)
+        self._ask(submission)
+        return submission
+
+    def watch(self, job_id: str, events: Collection[str] | None = None) -> Submission:
+        """The events of a job, whoever in this tenant submitted it; its `request_id` here is the job id.
+
+        `events`: the frame types that are wanted (progress, chunk, retrying), None: all; the outcome comes in any
+        case. Raises ConnectionLost if the session has ended, ValueError if the id is not one or is open.
+        """
+        submission = self._open(job_id, Way.WATCH, wants=events)
+        self._ask(submission)
+        return submission
+
+    def unwatch(self, job_id: str) -> None:
+        """Stops watching; see `Submission.unwatch`. Nothing happens where the job is not watched (any more)."""
+        submission = self._requests.get(job_id)
+        if submission is not None:
+            submission.unwatch()
+
+    def ack(self, request_id: str) -> None:
+        """Takes the outcome of a durable request off the inbox, now or when there is a socket again.
+
+        Nobody does that by himself: call it when what the outcome is for has been done. Raises ConnectionLost if
+        the session has ended, ValueError if the id is not one.
+        """
+        self._check(request_id)
+        self._keeper.identity.ack(request_id)
+        visit = self._keeper.visit
+        if visit is not None and visit.is_settled:
+            visit.send(asking.ack(request_id))
+
     async def ping(self) -> float:
-        """Asks the server for a sign of life; returns the seconds that it took. Raises ConnectionLost."""
-        ping_id = next(self._ping_ids)
-        start = time.perf_counter()
-        self._send({"type": "ping", "id": ping_id})
-        answer = self._pings[ping_id] = asyncio.get_running_loop().create_future()
-        try:
-            await answer
-        finally:
-            self._pings.pop(ping_id, None)
-        return time.perf_counter() - start
+        """Asks the node for a sign of life; returns the seconds that it took.
+
+        Raises ConnectionLost where there is no socket at the moment or it is lost meanwhile; the session may well
+        live on.
+        """
+        visit = self._keeper.visit
+        if self.lost is not None or visit is None:
+            loss = self.lost or self._keeper.loss
+            raise ConnectionLost(loss.code, loss.reason)
+        return await visit.ping()
 
     # --- called by connect -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts reading and writing."""
-        self._tasks = (
-            asyncio.create_task(self._read(), name="streamer-client-read"),
-            asyncio.create_task(self._write(), name="streamer-client-write"),
-        )
+        self._task = asyncio.create_task(self._live(), name="streamer-client")
 
     async def close(self) -> None:
         """Sends what was submitted, then closes the socket. Open requests raise ConnectionLost."""
-        self._outgoing.put_nowait(None)
-        reading, writing = self._tasks
-        await asyncio.wait({writing}, timeout=FLUSH_S)
-        await self._socket.close()
-        await asyncio.gather(reading, writing)
-
-    async def _write(self) -> None:
+        task, visit = self._task, self._keeper.visit
+        self._keeper.stop()
         try:
-            while (frame := await self._outgoing.get()) is not None:
-                await self._socket.send(frame, text=True)
-        except ConnectionClosed:
-            return  # the reading task says so to everybody
-
-    async def _read(self) -> None:
-        loss = ConnectionLost(NO_CLOSE_FRAME)
-        try:
-            while True:
-                self._take(events.read(await self._socket.recv(decode=False)))
-        except ConnectionClosed as closed:
-            loss = lost(closed)
-        except ValueError:
-            loss = ConnectionLost(Close.INVALID_TEXT, "the server sent a frame that is not a JSON object")
-            await self._socket.close(loss.code)
+            if visit is None:
+                task.cancel()
+            else:
+                await visit.leave()
+            await asyncio.wait({task})
         finally:
-            self._lose(loss)
+            task.cancel()  # in vain unless closing itself was cancelled
+        if not task.cancelled():
+            task.result()  # raises a fault of ours
 
-    def _take(self, frame: events.Frame) -> None:
-        event = events.event(frame)
-        if event is not None:
-            self._pass_on(event)
-        elif frame.get("type") == "pong":
-            self._answer_ping(frame.get("id"))
-        elif frame.get("type") == "error":
-            log.warning("the server could not read a frame: %s", events.problem(frame).as_exception())
+    async def _live(self) -> None:
+        loss: ConnectionLost | None = None
+        try:
+            loss = await self._keeper.run()
+        finally:
+            self.lost = loss or self._keeper.loss
+            self._requests.lose(self.lost)
 
-    def _pass_on(self, event: events.Event) -> None:
-        submission = self._open.get(event.request_id)
-        if submission is None:
-            return  # of a call whose caller has gone
-        submission.take(event)
+    def _ask(self, submission: Submission) -> None:
+        visit = self._keeper.visit
+        if visit is not None and visit.is_open:
+            visit.ask(submission)
+        else:
+            submission.postpone()
+
+    # --- called by submissions -------------------------------------------------------------------------------
+
+    def _cancel(self, submission: Submission) -> None:
+        visit = self._keeper.visit
+        if visit is not None and visit.is_open:
+            visit.cancel(submission)
+
+    def _unwatch(self, submission: Submission) -> None:
+        if submission.way is not Way.WATCH:
+            raise ValueError(f"request {submission.request_id} is not watched: it was sent from here")
         if submission.done:
-            del self._open[event.request_id]
+            return
+        visit = self._keeper.visit
+        self._requests.forget(submission)
+        submission.lose(Unwatched("This client stopped watching."))
+        if visit is not None and visit.is_settled:
+            visit.send(asking.unsubscribe(submission.request_id))
 
-    def _answer_ping(self, ping_id: Any) -> None:
-        answer = self._pings.pop(ping_id, None)
-        if answer is not None and not answer.done():
-            answer.set_result(None)
+    def _open(self, request_id: str, way: Way, frame: bytes = b"", wants: Collection[str] | None = None) -> Submission:
+        self._check(request_id)
+        submission = Submission(
+            request_id, way=way, asking=frame, wants=wants, send_cancel=self._cancel, send_unwatch=self._unwatch
+        )
+        self._requests.add(submission)
+        return submission
 
-    def _lose(self, loss: ConnectionLost) -> None:
-        self.lost = loss
-        for submission in self._open.values():
-            submission.lose(loss)
-        self._open.clear()
-        for answer in self._pings.values():
-            if not answer.done():
-                answer.set_exception(ConnectionLost(loss.code, loss.reason))
-        self._pings.clear()
-
-    def _cancel(self, request_id: str) -> None:
-        self._send({"type": "cancel", "request_id": request_id})
-
-    def _send(self, frame: Mapping[str, Any]) -> None:
+    def _check(self, request_id: str) -> None:
         if self.lost is not None:
-            raise ConnectionLost(self.lost.code, self.lost.reason)
-        self._outgoing.put_nowait(orjson.dumps(frame))
-
-
-def lost(closed: ConnectionClosed) -> ConnectionLost:
-    """How the socket ended, in our words."""
-    if closed.rcvd is not None:
-        return ConnectionLost(closed.rcvd.code, closed.rcvd.reason)
-    if closed.sent is not None:
-        return ConnectionLost(closed.sent.code, closed.sent.reason)
-    return ConnectionLost(NO_CLOSE_FRAME)
-
-
-def _request(
-    request_id: str,
-    action: str,
-    payload: Any,
-    options: Mapping[str, Any] | None,
-    metadata: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    frame: dict[str, Any] = {"type": "request", "id": request_id, "action": action}
-    optional = {"payload": payload, "options": options, "metadata": metadata}
-    return frame | {name: value for name, value in optional.items() if value is not None}
+            raise ConnectionLost(self.lost.code, self.lost.reason) from self.lost.__cause__
+        if not ids.CLIENT_ID.fullmatch(request_id):
+            raise ValueError(f"{request_id!r} is not an id: 1 to 128 letters, digits or . _ : ~ -")

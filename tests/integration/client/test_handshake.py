@@ -72,9 +72,29 @@ async def test_a_server_of_another_kind_is_refused(node: FakeNode) -> None:
 
 async def test_a_node_that_closes_at_once_is_no_connection() -> None:
     class Leaving(FakeNode):
-        async def say(self, frame: object) -> None:  # noqa: ARG002  # says nothing
+        async def say(self, *frames: object) -> None:  # noqa: ARG002  # says nothing
             await self.socket.close(1012, "restart")
 
     async with Leaving().running() as node:
         with pytest.raises(CannotConnect, match="1012: restart"):
             await connect(node.url).__aenter__()
+
+
+async def test_a_token_that_cannot_be_made_is_one_sentence() -> None:
+    def make() -> str:
+        raise OSError("no route to the issuer")
+
+    async with FakeNode().running() as node:
+        with pytest.raises(CannotConnect, match=r"There is no token: OSError.*no route"):
+            await connect(node.url, make).__aenter__()
+    assert node.headers == []
+
+
+async def test_a_token_that_does_not_come_is_given_up() -> None:
+    async def make() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async with FakeNode().running() as node:
+        with pytest.raises(CannotConnect, match=r"no token within 0\.1 s"):
+            await connect(node.url, make, open_timeout_s=0.1).__aenter__()

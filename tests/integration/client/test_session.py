@@ -1,20 +1,11 @@
 import asyncio
 import logging
-from typing import Any
 
 import pytest
 
 from streamer.client import Completed, ConnectionLost, ProgressEvent, RequestFailed, connect
-from tests.integration.client.fake_node import FakeNode, session_with_node
-
-
-def response(request_id: str, data: Any) -> dict[str, Any]:
-    return {"type": "response", "request_id": request_id, "success": True, "data": data, "timestamp": 1.0}
-
-
-def of_job(kind: str, request_id: str, seq: int, **fields: Any) -> dict[str, Any]:
-    place = {"request_id": request_id, "job_id": "j", "attempt": 1, "seq": seq, "timestamp": 1.0}
-    return {"type": kind, **place, **fields}
+from tests.integration.client.fake_node import FakeNode, of_job, response, session_with_node
+from tests.support.until import until
 
 
 async def test_call_sends_one_request_and_returns_its_data() -> None:
@@ -136,8 +127,8 @@ async def test_frames_that_say_nothing_to_us_are_ignored(caplog: pytest.LogCaptu
         assert "INVALID_MESSAGE: what?" in caplog.text
 
 
-async def test_a_lost_connection_is_raised_by_everything_open() -> None:
-    async with session_with_node() as (session, node):
+async def test_without_reconnecting_a_lost_connection_is_raised_by_everything_open() -> None:
+    async with session_with_node(reconnect=False) as (session, node):
         call = asyncio.create_task(session.call("echo"))
         submission = session.submit("generate_report")
         ping = asyncio.create_task(session.ping())
@@ -157,8 +148,8 @@ async def test_a_lost_connection_is_raised_by_everything_open() -> None:
             await session.ping()
 
 
-async def test_a_connection_that_is_cut_is_lost() -> None:
-    async with session_with_node() as (session, node):
+async def test_without_reconnecting_a_connection_that_is_cut_is_lost() -> None:
+    async with session_with_node(reconnect=False) as (session, node):
         submission = session.submit("echo")
         await node.next()
         node.socket.transport.abort()
@@ -203,11 +194,20 @@ async def test_leaving_sends_what_was_submitted_and_closes() -> None:
 
 
 async def test_closing_ends_although_the_node_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.client.session.FLUSH_S", 0.1)
-    async with FakeNode().running() as node, connect(node.url) as session:
+    monkeypatch.setattr("streamer.client.link.FLUSH_S", 0.1)
+    async with session_with_node() as (session, node):
         node.socket.transport.pause_reading()
-        for _ in range(100):
-            session.submit("echo", "x" * 100_000)
-        node.socket.transport.abort()
+        submissions = [session.submit("echo", "x" * 100_000) for _ in range(100)]
         await session.close()
+        with pytest.raises(ConnectionLost):
+            await submissions[-1]
+        node.socket.transport.abort()
+        await node.socket.wait_closed()
+
+
+async def test_a_session_can_be_closed_before_anything_else() -> None:
+    async with FakeNode().running() as node:
+        async with connect(node.url) as session:
+            pass
         assert session.lost is not None
+        await until(lambda: node.sockets and node.socket.close_code == 1000)

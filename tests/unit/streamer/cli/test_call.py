@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from streamer.cli.call import as_frame, options_of, payload_of
+from streamer.cli.call import as_frame, id_of, options_of, payload_of
 from streamer.client import Completed, Failed, Problem
 
 
@@ -39,3 +39,10 @@ def test_events_are_printed_under_the_protocols_words() -> None:
     assert frame["type"] == "complete"
     assert frame["result"] is None
     assert as_frame(Failed(request_id="r", error=Problem("TIMEOUT")))["error"].code == "TIMEOUT"
+
+
+def test_an_id_is_checked_before_anybody_is_called() -> None:
+    assert id_of("report-7") == "report-7"
+    assert id_of(None) is None
+    with pytest.raises(typer.BadParameter, match="is not an id"):
+        id_of("no spaces")

@@ -26,6 +26,10 @@ PROBLEM = events.Problem("TIMEOUT", "too long", {"a": 1}, retryable=True, after_
             events.ProgressEvent(**PLACE, percentage=40, message="m", metadata={"rows": 2}),
         ),
         (
+            {"type": "chunk", "index": 3, "data": {"line": 1}, **PLACE},
+            events.Chunk(**PLACE, index=3, data={"line": 1}),
+        ),
+        (
             {"type": "retrying", "error": ERROR, "retry_at": 99.0, "continues_from": 3, **PLACE},
             events.Retrying(**PLACE, error=PROBLEM, retry_at=99.0, continues_from=3),
         ),
@@ -58,6 +62,7 @@ def test_every_frame_about_a_request_is_an_event(frame: events.Frame, expected: 
         {"type": "drain", "request_id": "r1"},
         {"type": "pong", "id": 1},
         {"request_id": "r1"},
+        {"type": ["complete"], "request_id": "r1"},
         {"type": "error", "error": {"code": "INVALID_MESSAGE"}},
     ],
 )
@@ -82,15 +87,6 @@ def test_a_problem_can_be_raised() -> None:
         500,
     )
     assert str(error) == "TIMEOUT: too long"
-
-
-def test_welcome_is_read() -> None:
-    frame = {"type": "welcome", "connection_id": "b.1", "node_id": "b", "heartbeat_ms": 5, "token_expires_at": 9.0}
-    assert events.welcome({**frame, "limits": {"rate": 1}}) == events.Welcome(
-        connection_id="b.1", node_id="b", heartbeat_ms=5, token_expires_at=9.0, limits={"rate": 1}
-    )
-    assert events.welcome({"type": "response", "connection_id": "b.1"}) is None
-    assert events.welcome({"type": "welcome"}) is None
 
 
 @pytest.mark.parametrize("text", [b"[1]", b"{", b"null", b""])
