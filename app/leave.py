@@ -29,14 +29,15 @@ class Leavers:
 
     def ask(self, connection: Connection, window: Window, *, within_s: float = math.inf) -> None:
         """Tells a `streamer.v1` client to reconnect in this window, and a plain one nothing. Whoever is still there
-        after it, or after `within_s`, is to be closed."""
+        after it, or after `within_s`, is to be closed. Who waits for an answer may wait for all that time."""
         start_s, end_s = (min(each, within_s) for each in window)
         stay_s = min(within_s, end_s + GRACE_S) if connection.speaks_v1 else end_s
         self._due[connection] = self._clock() + stay_s
         self.asked += 1
         if connection.speaks_v1:
             after_ms = (_ms(start_s), _ms(end_s))
-            connection.outbox.put(frames.drain(self._reason, after_ms, _ms(stay_s), time.time()))
+            deadline_s = within_s if connection.in_flight and within_s < math.inf else stay_s
+            connection.outbox.put(frames.drain(self._reason, after_ms, _ms(deadline_s), time.time()))
 
     def close_due(self, limit: int | None = None) -> None:
         """Closes (1012) those whose time has come and for whom no answer is under way, at most so many. Whoever waits

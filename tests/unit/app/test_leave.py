@@ -136,3 +136,12 @@ def test_no_more_are_closed_at_a_time_than_is_asked_for(leavers: Leavers, client
     assert closed == [2, 4, 5, 5]
     assert leavers.left == 0
     assert all(len(each.closes) == 1 for each in clients)
+
+
+def test_a_client_that_waits_for_an_answer_may_wait_for_all_the_time_there_is(
+    leavers: Leavers, client: Callable[..., Client]
+) -> None:
+    busy = client(v1=True)
+    busy.connection.in_flight = 1
+    leavers.ask(busy.connection, (1.2, 1.3), within_s=20.0)
+    assert busy.socket.frames[0]["deadline_ms"] == 20_000
