@@ -38,13 +38,16 @@ def read(body: bytes) -> Iterator[tuple[Delivery, float]]:
     Raises ValueError, KeyError or TypeError where the body is not what PROTOCOL section 7 says.
     """
     lines = body.split(b"\n") if body else []
+    connections: tuple[str, ...] | None = None  # where a frame says nothing: those of the frame before
     for line, frame in zip(lines[::2], lines[1::2], strict=True):
         meta = orjson.loads(line)
         if meta["k"] not in _KINDS:
             raise ValueError(f"there is no kind {meta['k']!r}")
+        if connections is None or "c" in meta:
+            connections = tuple(meta["c"])
         yield (
             Delivery(
-                connections=tuple(meta["c"]),
+                connections=connections,
                 job_id=meta["j"],
                 tenant=meta["t"],
                 user=meta["u"],

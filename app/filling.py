@@ -13,7 +13,7 @@ from app.owners import Owners
 from app.tasks import Tasks
 from app.tracker import Frame, Tracker
 from streamer.errors import StoreUnavailable
-from streamer.jobs.model import WAITING, Failure, Job
+from streamer.jobs.model import WAITING, Failure, Job, Status
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
 from streamer.store.base import Chunk, EventLog, RequestQueue
@@ -49,6 +49,8 @@ class Fillings:
         self._tasks = tasks
         self._first_pause_s = first_pause_s
         self._reading = asyncio.Semaphore(MAX_READS)
+        self._under_way: dict[Tracker, asyncio.Task[None]] = {}
+        self._pages: dict[PageKey, asyncio.Future[Sequence[Chunk]]] = {}  # reads under way
 
     def start(
         self, connection: Connection, tracker: Tracker, row: Job | None = None, *, emitted: int | None = None
@@ -57,8 +59,11 @@ class Fillings:
         None where it is done.
 
         `row`: as just read, None: it is read here. `emitted`: how many chunks the running attempt is known to have
-        stored; where the client has them all, the log is not read.
+        stored; where the client has them all, the log is not read. Where somebody does it already, nothing more is
+        begun.
         """
+        if (doing := self._under_way.get(tracker)) is not None:
+            return doing
         tracker.begin_filling()
         if row is not None and _lacks_nothing(tracker, row, emitted):
             tracker.stands(row)
@@ -66,7 +71,9 @@ class Fillings:
             tracker.is_served = False
             connection.pass_on(tracker, tracker.end_filling(), time.time())
             return None
-        return self._tasks.start(self._fill(connection, tracker, row), f"filling {tracker.job_id}")
+        task = self._tasks.start(self._fill(connection, tracker, row), f"filling {tracker.job_id}")
+        self._under_way[tracker] = task
+        return task
 
     def gap(self, connection: Connection, tracker: Tracker) -> None:
         """A frame came before which something is missing."""
@@ -79,8 +86,9 @@ class Fillings:
                 row = None
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
-        finally:
+        finally:  # not later, or a frame in between would find nobody
             tracker.is_served = False
+            del self._under_way[tracker]
 
     async def _is_filled(self, connection: Connection, tracker: Tracker, row: Job | None) -> bool:
         """One go; True where nothing is left to do."""
@@ -110,8 +118,22 @@ class Fillings:
                 connection.pass_on(tracker, tracker.fill(_frame(row, chunk)), time.time())
 
     async def _page(self, row: Job, start: int) -> Sequence[Chunk]:
-        async with self._reading:
-            return await self._events.read_events(row, start)
+        """One read for all who lack the same: what one watcher of a job missed, a thousand did."""
+        key = (row.job_id, row.attempt, row.status, start)
+        if (reading := self._pages.get(key)) is not None:
+            return await asyncio.shield(reading)
+        reading = self._pages[key] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._reading:
+                page = await self._events.read_events(row, start)
+        except BaseException:
+            reading.set_exception(StoreUnavailable())  # the others ask again
+            reading.exception()  # there may be none
+            raise
+        finally:
+            del self._pages[key]
+        reading.set_result(page)
+        return page
 
     async def _let_go(self, connection: Connection, tracker: Tracker, row: Job) -> bool:
         """Back to live frames. False where they begin later than the log ends: it is behind, or the row is."""
@@ -128,6 +150,10 @@ class Fillings:
             await self._owners.flush([row], connection.connection_id)
             return False
         return True
+
+
+PageKey = tuple[str, int, Status, int]
+"""Job, attempt, status of the row by which it is read, and where the page begins."""
 
 
 def _is_needed(connection: Connection, tracker: Tracker) -> bool:

@@ -136,7 +136,7 @@ class Submits:
 
     def _wake(self, connection: Connection, tracker: Tracker, enqueued: Enqueued) -> None:
         job = enqueued.job
-        if job.status is Status.PROCESSING and tracker.is_wanted and not tracker.is_served:
+        if job.status is Status.PROCESSING and tracker.is_wanted:
             self._tasks.start(self._catchups.catch_up(connection, [(tracker, job)]), f"joining {job.job_id}")
         elif enqueued.created and job.due_ms is None:
             self._hints.tell(job)

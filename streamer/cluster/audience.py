@@ -40,7 +40,7 @@ class Group:
 
     node: str
     connections: tuple[str, ...]
-    encoded: orjson.Fragment
+    encoded: bytes
 
 
 class Whereabouts:
@@ -86,7 +86,7 @@ class Whereabouts:
         nodes: dict[str, list[str]] = defaultdict(list)
         for connection in sorted(audience):
             nodes[self._node_of(connection)].append(connection)
-        groups = [Group(node, tuple(found), orjson.Fragment(orjson.dumps(found))) for node, found in nodes.items()]
+        groups = [Group(node, tuple(found), orjson.dumps(found)) for node, found in nodes.items()]
         if self._grouped + len(audience) > MAX_GROUPED:
             self._forget_groups()
         self._groups[audience] = groups

@@ -86,10 +86,16 @@ class Courier:
             about["h"] = chunks
         if percentage is not None:
             about["p"] = percentage
+        meta = orjson.dumps(about)
         for group in self._where.groups(audience):
-            about["c"] = group.encoded
-            meta = orjson.dumps(about)
-            parcel = Parcel(connections=group.connections, job_id=job.job_id, kind=kind, meta=meta, frame=frame)
+            parcel = Parcel(
+                connections=group.connections,
+                addresses=group.encoded,
+                job_id=job.job_id,
+                kind=kind,
+                meta=meta,
+                frame=frame,
+            )
             self._hand_over(group.node, parcel)
 
     def learn(self, nodes: Mapping[str, str]) -> None:
@@ -180,5 +186,4 @@ class Courier:
 
 
 def _addressed(parcel: Parcel, connections: Sequence[str]) -> Parcel:
-    meta = orjson.loads(parcel.meta) | {"c": list(connections)}
-    return replace(parcel, connections=tuple(connections), meta=orjson.dumps(meta))
+    return replace(parcel, connections=tuple(connections), addresses=orjson.dumps(connections))

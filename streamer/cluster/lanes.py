@@ -38,9 +38,11 @@ _DROPPED_FIRST: Final[tuple[Kind, ...]] = ("progress", "chunk")
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Parcel:
-    """One frame for some connections of one node. `meta` and `frame` are lines of JSON."""
+    """One frame for some connections of one node. `meta` and `frame` are lines of JSON; `addresses` is what the meta
+    data says of the connections, the same object for all frames to the same ones."""
 
     connections: tuple[str, ...]
+    addresses: bytes
     job_id: str
     kind: Kind
     meta: bytes
@@ -86,18 +88,19 @@ class Backlog:
 
     def take(self, max_bytes: int) -> list[Parcel]:
         """The first parcels up to so many bytes; at least one."""
-        if self.size <= max_bytes:
-            everything, self.parcels, self.size = self.parcels, {}, 0
-            return list(everything.values())
         batch: list[Parcel] = []
-        total = 0
+        total, addresses = 0, b""
         for parcel in self.parcels.values():
-            total += parcel.size
+            total += parcel.size if parcel.addresses is addresses else parcel.size + len(parcel.addresses)
             if batch and total > max_bytes:
                 break
             batch.append(parcel)
-        for parcel in batch:
-            self._forget(self._key(parcel))
+            addresses = parcel.addresses
+        if len(batch) == len(self.parcels):
+            self.parcels, self.size = {}, 0
+        else:
+            for parcel in batch:
+                self._forget(self._key(parcel))
         return batch
 
     def shrink(self, max_bytes: int) -> int:
@@ -261,10 +264,13 @@ def report_death(task: asyncio.Task[None]) -> None:
 
 
 def body(batch: Iterable[Parcel]) -> bytes:
-    """Lines: meta, frame, meta, frame, …"""
+    """Lines: meta, frame, meta, frame, …; addresses that are those of the frame before are left out."""
     lines: list[bytes] = []
+    addresses: bytes | None = None
     for parcel in batch:
-        lines += (parcel.meta, parcel.frame)
+        same = parcel.addresses is addresses
+        lines += (parcel.meta if same else b'{"c":%b,%b' % (parcel.addresses, parcel.meta[1:]), parcel.frame)
+        addresses = parcel.addresses
     return b"\n".join(lines)
 
 

@@ -88,3 +88,23 @@ async def test_the_frames_of_an_older_attempt_are_dropped(node: House) -> None:
     await node.deliver(zombie, "progress", 9, progress_frame(zombie, 9, 99.0), p=99.0)
     assert (await client.next())["attempt"] == 2
     assert await client.is_silent()
+
+
+async def test_a_frame_that_names_nobody_is_for_those_of_the_frame_before(node: House) -> None:
+    client = await node.client()
+    await client.ask(action="queued", id="r1")
+    job = await node.claimed(job_id("r1"))
+    pairs = [(node.meta(job, "progress", seq, p=seq), progress_frame(job, seq, seq)) for seq in (1, 2)]
+    del pairs[1][0]["c"]
+    await node.deliver_all(pairs)
+    assert [(await client.next("progress"))["seq"] for _ in pairs] == [1, 2]
+
+
+async def test_a_first_frame_that_names_nobody_is_refused(node: House) -> None:
+    await (client := await node.client()).ask(action="queued", id="r1")
+    job = await node.claimed(job_id("r1"))
+    meta = node.meta(job, "progress", 1, p=1)
+    del meta["c"]
+    with pytest.raises(Unreachable, match="400"):
+        await node.deliver_all([(meta, progress_frame(job, 1, 1))])
+    assert await client.is_silent()

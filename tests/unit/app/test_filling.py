@@ -113,6 +113,7 @@ class World:
         return body
 
     async def read_events(self, row: Job, start: int) -> Sequence[Chunk]:
+        await asyncio.sleep(0)
         self._answer()
         self.pages += 1
         for stretch in output.stretches(row):
@@ -312,6 +313,54 @@ async def test_replay_waits_for_a_reader_that_is_slow() -> None:
     slow.open.set()
     await until(lambda: [frame for frame in slow.frames if frame["type"] == "complete"])
     assert [frame["index"] for frame in slow.frames if frame["type"] == "chunk"] == list(range(20))
+
+
+async def test_a_tracker_is_filled_by_one_at_a_time() -> None:
+    world = World()
+    for _ in range(20):
+        world.emit()
+    world.complete()
+    stage = Stage(world)
+    stage.socket = slow = SlowSocket()
+    stage.connection = connection(slow, v1=True, on_gap=stage.fillings.gap)
+    tracker = stage.connection.resume(world.job.job_id, Seen("r1"))
+    assert tracker is not None
+    first = stage.fillings.start(stage.connection, tracker, world.job)
+    await until(lambda: slow.is_full)
+    assert stage.fillings.start(stage.connection, tracker, world.job) is first
+    slow.open.set()
+    await until(lambda: [frame for frame in slow.frames if frame["type"] == "complete"])
+    assert [frame["index"] for frame in slow.frames if frame["type"] == "chunk"] == list(range(20))
+
+
+async def test_what_many_lack_is_read_once() -> None:
+    world = World()
+    for _ in range(PAGE):
+        world.emit()
+    world.complete()
+    stages = [Stage(world) for _ in range(5)]
+    for stage in stages:
+        stage.fillings = stages[0].fillings
+        stage.come_back()
+    for stage in stages:
+        await stage.ended()
+        assert stage.client.output == world.standing
+    assert world.pages == 1
+
+
+async def test_who_waits_for_a_read_that_fails_asks_again() -> None:
+    world = World()
+    for _ in range(PAGE):
+        world.emit()
+    world.complete()
+    stages = [Stage(world) for _ in range(3)]
+    world.away = 1
+    for stage in stages:
+        stage.fillings = stages[0].fillings
+        stage.come_back()
+    for stage in stages:
+        await stage.ended()
+        assert stage.client.output == world.standing
 
 
 async def test_a_connection_that_is_gone_is_not_filled() -> None:

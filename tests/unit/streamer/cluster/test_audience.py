@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -80,7 +79,7 @@ def test_a_group_is_encoded_once() -> None:
     where = Whereabouts()
     first = where.groups(ALL)
     assert where.groups(frozenset(sorted(ALL))) is first
-    assert orjson.dumps({"c": first[0].encoded}) == b'{"c":["n1.a","n1.b"]}'
+    assert first[0].encoded == b'["n1.a","n1.b"]'
 
 
 def test_they_are_grouped_anew_when_one_is_found_elsewhere() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,16 +12,17 @@ from structlog.testing import capture_logs
 
 from streamer.cluster import lanes as lanes_module
 from streamer.cluster.calls import Gone, Unreachable
-from streamer.cluster.lanes import Backlog, Kind, Lanes, Parcel, gone_in
+from streamer.cluster.lanes import Backlog, Kind, Lanes, Parcel, body, gone_in
 from streamer.telemetry.metrics import Metrics
 from tests.support.until import until
 
 NODE = "http://n1"
+TO = b'["c1"]'
 
 
 def parcel(name: str, kind: Kind = "progress", *, job: str = "j1", size: int = 0) -> Parcel:
     meta = orjson.dumps({"name": name})
-    return Parcel(connections=("c1",), job_id=job, kind=kind, meta=meta, frame=b"x" * size)
+    return Parcel(connections=("c1",), addresses=TO, job_id=job, kind=kind, meta=meta, frame=b"x" * size)
 
 
 def names(batch: Sequence[Parcel]) -> list[str]:
@@ -276,3 +278,27 @@ def test_shrinking_stops_when_it_fits() -> None:
 )
 def test_an_answer_that_says_nothing_is_no_answer_about_anybody(answer: bytes, gone: set[Any]) -> None:
     assert gone_in(answer) == gone
+
+
+def addressed(name: str, to: bytes) -> Parcel:
+    return replace(parcel(name, "chunk"), addresses=to)
+
+
+def test_addresses_are_said_once_for_frames_that_follow_each_other() -> None:
+    batch = [parcel("a"), parcel("b"), addressed("c", b'["c2"]'), parcel("d")]
+    metas = [orjson.loads(line) for line in body(batch).split(b"\n")[::2]]
+    assert metas == [
+        {"c": ["c1"], "name": "a"},
+        {"name": "b"},
+        {"c": ["c2"], "name": "c"},
+        {"c": ["c1"], "name": "d"},
+    ]
+
+
+def test_many_addresses_count_once_for_frames_that_follow_each_other() -> None:
+    many, others = b"x" * 1_000, b"y" * 1_000
+    backlog = Backlog()
+    for name, to in (("a", many), ("b", many), ("c", others), ("d", many)):
+        backlog.add(addressed(name, to))
+    assert names(backlog.take(2_500)) == ["a", "b", "c"]
+    assert names(backlog.take(2_500)) == ["d"]
