@@ -58,7 +58,7 @@ coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and int
 	$(BIN)/coverage report $(if $(WITH_DYNAMODB),,--omit='streamer/store/dynamodb/*')
 
 compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
-	$(BIN)/pytest -m compose tests/e2e/test_compose.py
+	$(BIN)/pytest -m compose tests/e2e
 
 browser-test: $(DEV_READY) ## the console page in Chromium
 	@test -x /usr/bin/chromium || { echo "This needs Chromium at /usr/bin/chromium (Debian: apt-get install chromium)."; exit 1; }

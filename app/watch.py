@@ -39,10 +39,11 @@ class Watches:
         with faults.answering(connection, message.job_id):
             await self._bindings.settled(connection)
             row = await self._visible(connection.principal, message.job_id)
-            if message.job_id in connection.trackers:
+            tracker = _tracker(connection, message)
+            if tracker is None:
                 _tell_subscribed(connection, row)
             else:
-                await self._watch(connection, message, row)
+                await self._watch(connection, tracker, row)
 
     async def unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
         """Nothing more of the job comes, unless this connection asked for the job itself."""
@@ -64,26 +65,24 @@ class Watches:
             raise NotFound
         return row
 
-    async def _watch(self, connection: Connection, message: Subscribe, row: Job) -> None:
-        tracker = _tracker(connection, message)
-        if tracker is None:
-            return
+    async def _watch(self, connection: Connection, tracker: Tracker, row: Job) -> None:
         try:
             if not row.finished:
                 row = await self._listeners.subscribe(connection, row)
         except BaseException:  # also where this task is stopped
             connection.forget(tracker)
             raise
-        if connection.trackers.get(row.job_id) is not tracker:  # it was unsubscribed meanwhile
+        if row.job_id not in connection.trackers:  # it was unsubscribed meanwhile
             await self._listeners.unsubscribe(connection, row.job_id)
-            return
-        _tell_subscribed(connection, row)
-        await self._catchups.catch_up(connection, [(tracker, row)])
+        elif connection.trackers[row.job_id] is tracker:  # else it was subscribed to anew after that
+            _tell_subscribed(connection, row)
+            await self._catchups.catch_up(connection, [(tracker, row)])
 
 
 def _tracker(connection: Connection, message: Subscribe) -> Tracker | None:
-    """From now on what comes of the job is held."""
-    if sum(tracker.is_watcher for tracker in connection.trackers.values()) >= MAX_WATCHED:
+    """From now on what comes of the job is held. None where this connection waits for it already."""
+    watched = sum(tracker.is_watcher for tracker in connection.trackers.values())
+    if watched >= MAX_WATCHED and message.job_id not in connection.trackers:
         raise RateLimited(f"At most {MAX_WATCHED} jobs may be watched at a time.", after_ms=AFTER_MS)
     return connection.resume(message.job_id, message.seen, wants=message.events, let_in=True)
 

@@ -10,13 +10,17 @@ from urllib.parse import urlsplit
 
 PIECE: Final = 65_536
 
+Address = tuple[str, int]
+"""Host and port."""
+
 
 class Switch:
     """Passes each new connection on to the next of the nodes that is up; `cut` resets all that are open."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self._targets = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, urls)]
-        self._next: Iterator[tuple[str, int]] = itertools.cycle(self._targets)
+        self._targets: Sequence[Address] = ()
+        self._next: Iterator[Address] = iter(())  # of the targets, over and over
+        self.point_to(urls)
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -38,6 +42,11 @@ class Switch:
     def url(self) -> str:
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def point_to(self, urls: Sequence[str]) -> None:
+        """New connections go to these nodes; those that are open stay where they are."""
+        self._targets = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, urls)]
+        self._next = itertools.cycle(self._targets)
 
     def cut(self) -> None:
         """Every connection ends in the middle of whatever is said on it, without a close frame."""

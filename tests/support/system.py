@@ -8,7 +8,8 @@ from typing import Any
 
 from streamer.jobs import ids
 from streamer.store.base import Store
-from tests.support.invariants import Ledger, check
+from tests.support.invariants import check
+from tests.support.ledger import Ledger
 from tests.support.processes import Process, Processes, processes
 from tests.support.store import Engine
 from tests.support.until import until

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from streamer.auth import issue_token
 from streamer.protocol.codes import VERSION_1
-from tests.support.invariants import Ledger
+from tests.support.ledger import Ledger
 from tests.support.until import until
 
 SECRET = "a secret for tests, of more than 32 bytes"

@@ -82,8 +82,10 @@ class FakeNode:
         headers = {name.lower(): value for name, value in request.headers.items()}
         verify([KEY], Call(method="POST", path=request.raw_path, headers=headers, body=body), now_ms() / 1000)
         lines = [orjson.loads(line) for line in body.split(b"\n")]
+        to: Any = None  # where a frame says nothing: those of the frame before
         for meta, frame in zip(lines[::2], lines[1::2], strict=True):
-            self.delivered.append(Delivered(meta, frame))
+            to = meta.get("c", to)
+            self.delivered.append(Delivered({**meta, "c": to}, frame))
         return web.json_response({"gone": sorted(self.gone)})
 
 

@@ -117,3 +117,9 @@ async def test_few_outcomes_are_read_at_a_time(stage: Stage, monkeypatch: pytest
     await catching_up
     assert len(stage.world.filled) == 5
     assert not stage.world.watched
+
+
+async def test_what_is_told_at_once_is_not_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.world, "start", lambda *_, **__: stage.world.go.set())
+    await stage.caught_up(stage.behind("ended", Status.COMPLETED))
+    assert stage.world.go.is_set()

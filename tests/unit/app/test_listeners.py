@@ -12,7 +12,7 @@ from app.hub import Hub
 from app.listeners import Listeners
 from app.registrar import Registrar
 from streamer.errors import StoreUnavailable
-from streamer.jobs.model import MAX_ROUTES, Job
+from streamer.jobs.model import MAX_ROUTES, Job, Status
 from streamer.protocol.messages import Seen
 from streamer.store.base import Connection as Row
 from streamer.store.base import ConnectionStore, RequestQueue, RoutesFull, Subscription, SubscriptionStore
@@ -230,3 +230,18 @@ async def test_a_job_that_is_gone_has_no_row_to_show() -> None:
     stage = Stage()
     assert await stage.listeners.unsubscribe(stage.connected(), "another") is None
     assert (await stage.listeners.unsubscribe(stage.connected(), stage.row.job_id)) == stage.row
+
+
+async def test_a_job_that_ends_meanwhile_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent its outcome had listed the subscriptions before."""
+    stage = Stage()
+    ended = replace(stage.row, status=Status.COMPLETED)
+
+    async def refused(_: Job) -> Job:
+        return ended
+
+    monkeypatch.setattr(stage.store, "watched", refused)
+    assert await stage.listeners.subscribe(stage.connected(), stage.row) == ended
+    assert stage.store.subscribed
+    await stage.listeners.flush()
+    assert not stage.store.subscribed

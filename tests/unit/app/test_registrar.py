@@ -222,3 +222,24 @@ async def test_a_fault_of_the_store_is_not_swallowed(stage: Stage, monkeypatch: 
     stage.opened("c1")
     with pytest.raises(RuntimeError):
         await stage.registrar.run()
+
+
+async def test_what_was_saved_beside_a_row_that_was_not_is_not_saved_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = stage.store.save
+    saved: list[str] = []
+
+    async def one_fails(saving: Connection) -> None:
+        saved.append(saving.connection_id)
+        if saved == ["c1", "c2"]:
+            raise StoreUnavailable
+        await save(saving)
+
+    monkeypatch.setattr(stage.store, "save", one_fails)
+    stage.opened("c1", "c2", "c3")
+    with pytest.raises(StoreUnavailable):
+        await stage.registrar.flush()
+    await stage.registrar.flush()
+    assert saved == ["c1", "c2", "c3", "c2"]
+    assert stage.store.rows.keys() == {"c1", "c2", "c3"}

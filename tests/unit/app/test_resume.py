@@ -1,6 +1,7 @@
 """Bounds and interruptions; what a client sees is in tests/integration/app."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from app.binding import Bindings
 from app.catchup import Behind, CatchUps
 from app.connection import Connection
+from app.limits import TokenBucket
 from app.listeners import Listeners
 from app.resume import Resumes
 from streamer.errors import StoreUnavailable
@@ -153,3 +155,30 @@ async def test_what_has_expired_is_told(
     stage.world.go.set()
     await stage.resume("r1", chunks=2)
     assert stage.recovered == [recovered]
+
+
+async def test_an_interrupted_resume_leaves_alone_what_was_tracked_before(stage: Stage) -> None:
+    job_id = ids.job_id("t1", "ann", "r1")
+    before = stage.connection.resume(job_id, Seen("r1"))
+    task = stage.resume("r1", "r2")
+    await until(lambda: stage.world.reading)
+    task.cancel()
+    await asyncio.wait([task])
+    assert stage.connection.trackers == {job_id: before}
+
+
+async def test_what_is_named_twice_is_sent_once(stage: Stage) -> None:
+    stage.stored("r1")
+    stage.world.go.set()
+    await stage.resume("r1", "r1")
+    assert [each["request_id"] for each in stage.socket.frames[0]["requests"]] == ["r1", "r1"]
+    assert stage.world.caught_up == ["r1"]
+
+
+async def test_a_thousand_requests_cost_a_thousand_messages(stage: Stage) -> None:
+    """Though the frame itself was admitted as one."""
+    stage.connection.bucket = bucket = TokenBucket(10, time.monotonic())
+    assert bucket.take(time.monotonic()) == 0
+    stage.world.go.set()
+    await stage.resume(*(f"r{number}" for number in range(1_000)))
+    assert bucket.take(time.monotonic()) > 90_000

@@ -1,9 +1,13 @@
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.tracker import MAX_HELD, Frame, Kind, Tracker
+from streamer.jobs.model import Job, Kept, Status
 from streamer.protocol.messages import Seen
+from tests.unit.app import parts
 
 
 def frame(kind: Kind, attempt: int, seq: int, percentage: float | None = None) -> Frame:
@@ -24,6 +28,10 @@ def indexes(given: Iterable[Frame]) -> list[int]:
 
 def positions(given: Iterable[Frame]) -> list[tuple[str, int, int]]:
     return [(each.kind, each.attempt, each.seq) for each in given]
+
+
+def job(**changes: Any) -> Job:
+    return replace(parts.job(), **changes)
 
 
 def acknowledged(*, speaks_v1: bool = True) -> Tracker:
@@ -242,3 +250,70 @@ def test_a_watcher_that_asks_for_the_job_itself_gets_everything_under_its_own_id
     tracker.belongs("r")
     assert (tracker.request_id, tracker.is_watcher) == ("r", False)
     assert taken(tracker, chunk(1, 2, 0)) == [("chunk", 1, 2)]
+
+
+def resumed(attempt: int, seq: int, chunks: int) -> Tracker:
+    tracker = Tracker("j", "r", speaks_v1=True)
+    tracker.resumed(Seen("r", attempt, seq, chunks))
+    return tracker
+
+
+def test_a_chunk_that_comes_twice_while_it_waits_is_held_once() -> None:
+    tracker = resumed(1, 1, 0)
+    assert not taken(tracker, chunk(1, 4, 2), chunk(1, 5, 3), chunk(1, 4, 2), chunk(1, 5, 3))
+    for index in (0, 1):
+        list(tracker.fill(chunk(1, 2 + index, index)))
+    assert indexes(tracker.end_filling()) == [2, 3]
+
+
+def test_a_chunk_that_the_log_gives_twice_is_sent_once() -> None:
+    """An item of the log holds several; it is read from its beginning."""
+    tracker = resumed(1, 3, 2)
+    sent = [index for number in range(4) for index in indexes(tracker.fill(chunk(1, 2 + number, number)))]
+    assert sent == [2, 3]
+
+
+def test_what_the_row_says_is_void_is_told_in_the_words_that_came_for_it() -> None:
+    """Once, and under the number that the worker gave it: the row does not know that."""
+    tracker = resumed(1, 3, 2)
+    said = Frame("retrying", 1, 9, b"the worker's", chunks=1)
+    assert not taken(tracker, said)
+    row = job(status=Status.RETRYING, attempt=1, seq=8, kept=(Kept(1, 1),))
+    assert tracker.void_from(row) == 1
+    made = Frame("retrying", *tracker.next_position(row), b"made of the row", chunks=1)
+    assert list(tracker.voided(made)) == [said]
+    assert tracker.chunks == 1
+    assert not list(tracker.end_filling())
+
+
+@pytest.mark.parametrize("other", [Frame("retrying", 2, 9, b"", chunks=1), Frame("retrying", 1, 9, b"", chunks=0)])
+def test_what_is_held_of_another_end_is_not_said_in_its_place(other: Frame) -> None:
+    tracker = resumed(1, 3, 2)
+    assert not taken(tracker, other)
+    made = Frame("retrying", 1, 4, b"made of the row", chunks=1)
+    assert list(tracker.voided(made)) == [made]
+
+
+def test_progress_that_was_held_of_an_attempt_that_is_over_is_not_told() -> None:
+    tracker = resumed(1, 1, 1)
+    assert not taken(tracker, progress(1, 2))
+    assert positions(tracker.voided(Frame("retrying", 1, 5, b"", chunks=0))) == [("retrying", 1, 5)]
+    assert positions(tracker.fill(chunk(2, 1, 0))) == [("chunk", 2, 1)]
+    assert not list(tracker.end_filling())
+
+
+def test_what_was_filled_still_waits_for_an_acknowledgment_that_is_owed() -> None:
+    """It came back for the request, and sent it again as well."""
+    tracker = resumed(1, 1, 0)
+    tracker.expect()
+    assert not taken(tracker, progress(1, 2), chunk(1, 3, 0))
+    assert not list(tracker.end_filling())
+    assert positions(tracker.acknowledged()) == [("progress", 1, 2), ("chunk", 1, 3)]
+
+
+def test_where_a_retrying_stands_that_nobody_has_sent() -> None:
+    """After what was sent, and after what the row knows of that attempt; before the next one in any case."""
+    tracker = resumed(1, 7, 1)
+    assert tracker.next_position(job(status=Status.RETRYING, attempt=1, seq=5)) == (1, 8)
+    assert tracker.next_position(job(status=Status.RETRYING, attempt=1, seq=30)) == (1, 30)
+    assert tracker.next_position(job(status=Status.PROCESSING, attempt=3, seq=30)) == (1, 8)

@@ -1,12 +1,15 @@
 """What both processes make of their settings."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamer import process
 from streamer.errors import ConfigurationError, StoreUnavailable
 from streamer.settings import Settings
+from streamer.store.base import Store
 from streamer.telemetry.metrics import Metrics
 
 
@@ -42,3 +45,32 @@ def test_two_key_pairs_are_valid_while_they_are_exchanged() -> None:
 def test_a_process_without_a_key_pair_does_not_start() -> None:
     with pytest.raises(ConfigurationError, match="STREAMER_CLUSTER_KEY_ID"):
         process.cluster_keys(Settings())
+
+
+class Away:
+    """A store that comes after a while."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.calls: list[str] = []
+
+    async def create(self) -> None:
+        self.calls.append("create")
+
+    async def check(self) -> None:
+        self.calls.append("check")
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable
+
+
+@pytest.mark.parametrize(("url", "made"), [("sqlite:///s.db", ["create"]), ("dynamodb", [])])
+async def test_a_store_that_is_away_is_awaited_and_said_to_be_once(
+    monkeypatch: pytest.MonkeyPatch, url: str, made: list[str]
+) -> None:
+    monkeypatch.setattr("streamer.store.back_off.FIRST_S", 0.0)
+    away = Away(3)
+    with capture_logs() as logs:
+        await process.reached(Settings(store=url), cast("Store", away))
+    assert away.calls == [*made, "check"] * 4
+    assert [line["event"] for line in logs] == ["store_awaited"]

@@ -204,6 +204,23 @@ async def test_a_thread_that_was_stopped_before_is_not_let_in(world: World) -> N
     assert world.log == []
 
 
+class JustAfter(threading.Event):
+    """Is set right after somebody has seen that it is not."""
+
+    def is_set(self) -> bool:
+        was_set = super().is_set()
+        self.set()
+        return was_set
+
+
+async def test_a_thread_that_is_stopped_on_its_way_in_does_not_wait(world: World) -> None:
+    """Whoever interrupts wakes those that it knows; this one is not yet among them."""
+    world.reporter._interrupted = JustAfter()
+    world.stores_output.clear()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.to_thread(world.reporter.emit, big())
+
+
 async def test_after_the_end_nothing_is_taken(world: World) -> None:
     world.reporter.close()
     with pytest.raises(asyncio.CancelledError):
