@@ -243,3 +243,25 @@ async def test_what_was_saved_beside_a_row_that_was_not_is_not_saved_again(
     await stage.registrar.flush()
     assert saved == ["c1", "c2", "c3", "c2"]
     assert stage.store.rows.keys() == {"c1", "c2", "c3"}
+
+
+async def test_a_newer_binding_that_ends_while_an_older_one_is_removed_is_removed_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = stage.store.delete
+    newer = replace(row("c1"), reconnects=1)
+
+    async def meanwhile(bindings: Mapping[str, int], node_id: str) -> None:
+        await delete(bindings, node_id)
+        if bindings == {"c1": 0}:
+            stage.store.rows["c1"] = newer
+            stage.registrar.add(newer)
+            stage.registrar.keep("c1")
+            stage.registrar.remove("c1")
+
+    monkeypatch.setattr(stage.store, "delete", meanwhile)
+    stage.opened("c1")
+    stage.registrar.remove("c1")
+    await stage.registrar.flush()
+    assert stage.store.batches == [{"c1": 0}, {"c1": 1}]
+    assert not stage.store.rows

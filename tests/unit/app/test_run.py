@@ -170,7 +170,8 @@ async def test_what_a_thread_said_just_before_the_answer_does_not_come_after_it(
 
 
 async def test_progress_that_waited_for_its_turn_is_said_once(clock: Clock) -> None:
-    socket = Socket()
+    socket, loop, faults = Socket(), asyncio.get_running_loop(), list[Any]()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
     run = run_for(connection(socket), live_s=0.05)
     run.progress(Progress(10.0))
     run.progress(Progress(20.0))
@@ -178,8 +179,9 @@ async def test_progress_that_waited_for_its_turn_is_said_once(clock: Clock) -> N
     assert timer is not None
     clock.now += 1.0  # its turn has come, and the loop is late
     run.progress(Progress(30.0))
-    await until(lambda: asyncio.get_running_loop().time() > timer.when() + 0.01)
+    await until(lambda: loop.time() > timer.when() + 0.01)
     assert percentages(socket) == [10.0, 30.0]
+    assert not faults
 
 
 async def test_the_newest_progress_is_said_when_its_turn_comes(clock: Clock) -> None:

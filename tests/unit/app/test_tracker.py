@@ -260,7 +260,7 @@ def resumed(attempt: int, seq: int, chunks: int) -> Tracker:
 
 def test_a_chunk_that_comes_twice_while_it_waits_is_held_once() -> None:
     tracker = resumed(1, 1, 0)
-    assert not taken(tracker, chunk(1, 4, 2), chunk(1, 5, 3), chunk(1, 4, 2), chunk(1, 5, 3))
+    assert not taken(tracker, chunk(1, 4, 2), chunk(1, 5, 3), chunk(1, 5, 3), chunk(1, 4, 2))
     for index in (0, 1):
         list(tracker.fill(chunk(1, 2 + index, index)))
     assert indexes(tracker.end_filling()) == [2, 3]
