@@ -16,20 +16,24 @@ import pytest
 from streamer.client import Acknowledged, Chunk, Completed, Failed, Retrying, Session, connect
 from tests.support.compose import Compose
 from tests.support.switch import Switch
+from tests.support.until import until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]  # images are built, engines started
 
-NODES: Final = 3
-WORKERS: Final = 2
+NODES: Final = range(1, 4)
+WORKERS: Final = range(1, 3)
 PROGRAMS: Final = 200
 AT_A_TIME: Final = 10  # programs that start together
 CHUNKS: Final = 10  # of the output of a job
 ROWS: Final = 12  # of a chunk
+PATIENT_S: Final = 240  # for a job of 35 to 54 s that begins anew now and then
+
 SETTINGS: Final = {
+    "STREAMER_GRACE_S": "10",  # most jobs take longer, and are handed over
     "STREAMER_WORKER_SLOTS": str(PROGRAMS),  # one worker has room for everything while the other is away
     "STREAMER_PROGRESS_PERSIST_MS": "60000",  # DynamoDB Local writes a hundred items a second: output needs them
 }
-PROCESS: Final[Mapping[str, Any]] = {
+PROCESS: Final = {
     "environment": SETTINGS,
     "healthcheck": {"interval": "10s", "retries": 10},  # each costs half a second of a core
 }
@@ -45,8 +49,7 @@ class Program:
 
     def __init__(self, number: int) -> None:
         self.name = f"program-{number}"
-        self.served = asyncio.Event()  # a job of it was acknowledged
-        self.completed = 0
+        self.is_served = False  # a job of it was acknowledged
         self.retries = 0
         self.nodes: set[str] = set()  # those that it was connected to
         self._duration_s = 35 + number % 20
@@ -54,11 +57,14 @@ class Program:
     async def run(self, url: str, token: str, enough: asyncio.Event) -> None:
         """Any error that the client lets through ends it."""
         async with connect(url, token) as session:
-            while not enough.is_set():
-                dataset = f"{self.name}.{self.completed}"
-                assert (await session.call("echo", dataset))["echo"] == dataset
-                await self._process(session, dataset)
-                self.completed += 1
+            for number in itertools.count():
+                dataset = f"{self.name}.{number}"
+                answer = await session.call("echo", dataset, timeout_s=PATIENT_S)
+                assert answer["echo"] == dataset
+                async with asyncio.timeout(PATIENT_S):
+                    await self._process(session, dataset)
+                if enough.is_set():
+                    return
 
     async def _process(self, session: Session, dataset: str) -> None:
         payload = {"dataset_id": dataset, "operation": "sum", "duration_s": self._duration_s}
@@ -68,7 +74,7 @@ class Program:
             self.nodes.add(session.welcome.node_id)
             match event:
                 case Acknowledged():
-                    self.served.set()
+                    self.is_served = True
                 case Chunk():
                     assert event.index == len(output)
                     output.append(event.data)
@@ -97,20 +103,18 @@ def value(dataset: str, number: int) -> float:
 async def test_a_rolling_restart_under_load(caplog: pytest.LogCaptureFixture) -> None:
     programs = [Program(number) for number in range(PROGRAMS)]
     enough = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with Compose(OVERRIDE) as compose, ThreadPoolExecutor(1) as aside:
-        compose.up(app=NODES, worker=WORKERS)
+    with Compose(OVERRIDE) as compose, ThreadPoolExecutor(1) as aside:  # which ends what it does before all is removed
+        compose.up(app=len(NODES), worker=len(WORKERS))
         token = compose.token("ann", "acme")
         async with Switch(urls(compose)) as switch, asyncio.TaskGroup() as group:
-            await start(group, programs, switch.url, token, enough)
-            for index in range(1, NODES + 1):
-                assert await loop.run_in_executor(aside, compose.restart, "app", index) == 0
-                switch.point_to(await loop.run_in_executor(aside, urls, compose))
-            for index in range(1, WORKERS + 1):
-                assert await loop.run_in_executor(aside, compose.restart, "worker", index) == 0
+            for some in batches(programs):
+                for program in some:
+                    group.create_task(program.run(switch.url, token, enough), name=program.name)
+                await served(some)
+            await restart_all(compose, aside, switch)
             enough.set()
-        nodes = [compose.events("app", index) for index in range(1, NODES + 1)]
-        workers = [compose.events("worker", index) for index in range(1, WORKERS + 1)]
+        nodes = [compose.events("app", index) for index in NODES]
+        workers = [compose.events("worker", index) for index in WORKERS]
 
     assert all(len(program.nodes) > 1 for program in programs)
     assert any(program.retries for program in programs)
@@ -121,30 +125,38 @@ async def test_a_rolling_restart_under_load(caplog: pytest.LogCaptureFixture) ->
         check_that_sockets_were_spread(events)
 
 
-async def start(
-    group: asyncio.TaskGroup, programs: Sequence[Program], url: str, token: str, enough: asyncio.Event
-) -> None:
-    """A few at a time, as they come in life; returns when each has a job under way."""
-    for number in range(0, len(programs), AT_A_TIME):
-        some = programs[number : number + AT_A_TIME]
-        for program in some:
-            group.create_task(program.run(url, token, enough), name=program.name)
-        for program in some:
-            await program.served.wait()
+async def restart_all(compose: Compose, aside: ThreadPoolExecutor, switch: Switch) -> None:
+    """The balancer is told where a node is when it is healthy again, and not when it leaves."""
+    loop = asyncio.get_running_loop()
+    for index in NODES:
+        assert await loop.run_in_executor(aside, compose.restart, "app", index) == 0
+        switch.point_to(await loop.run_in_executor(aside, urls, compose))
+    for index in WORKERS:
+        assert await loop.run_in_executor(aside, compose.restart, "worker", index) == 0
+
+
+def batches(programs: Sequence[Program]) -> Iterator[Sequence[Program]]:
+    for start in range(0, len(programs), AT_A_TIME):
+        yield programs[start : start + AT_A_TIME]
+
+
+async def served(programs: Sequence[Program]) -> None:
+    """Returns when each of these has a job under way."""
+    await until(lambda: all(program.is_served for program in programs), timeout_s=60, what="all are served")
 
 
 def urls(compose: Compose) -> Sequence[str]:
-    return [compose.url(index) for index in range(1, NODES + 1)]
+    return [compose.url(index) for index in NODES]
 
 
 def check_that_sockets_were_spread(events: Sequence[dict[str, Any]]) -> None:
     """No tenth of the window in which a node let its clients go holds more than a quarter of the closes."""
     (draining,) = [event for event in events if event["event"] == "draining"]
     (drained,) = [event for event in events if event["event"] == "drained"]
-    leaving = itertools.takewhile(lambda event: event is not drained, events[events.index(draining) :])
+    end_of_life = itertools.takewhile(lambda event: event["event"] != "listening", events[events.index(draining) :])
     tenths = Counter(
         int(10 * (moment(event) - moment(draining)) / draining["window_s"])
-        for event in leaving
+        for event in end_of_life
         if event["event"] == "connection_closed"
     )
     assert tenths.total() >= draining["connections"] > 0
@@ -153,4 +165,5 @@ def check_that_sockets_were_spread(events: Sequence[dict[str, Any]]) -> None:
 
 
 def moment(event: dict[str, Any]) -> float:
+    """When it was logged, in Unix seconds."""
     return datetime.fromisoformat(event["timestamp"]).timestamp()
