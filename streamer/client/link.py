@@ -88,6 +88,10 @@ class Link:
         else:
             await self._socket.close()
 
+    def abort(self) -> None:
+        """The socket is of no use any more: it ends at once, and so does `run`."""
+        self._socket.transport.abort()
+
     async def _write(self) -> None:
         try:
             while (frame := await self._outgoing.get()) is not None:
@@ -135,7 +139,7 @@ class Link:
         self.send(asking.PING)
         await self._clock.sleep(DEAD_AFTER_S)
         if self._owes_a_sign and not self._is_held:
-            self._socket.transport.abort()
+            self.abort()
 
     def _answer_ping(self, ping_id: Any) -> None:
         answer = self._pings.get(ping_id) if isinstance(ping_id, int) else None

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 
@@ -18,6 +18,9 @@ from streamer.client.requests import ASKED_AGAIN_AFTER_MS, Requests
 from streamer.client.submission import Submission, Way
 
 log = logging.getLogger(__name__)
+
+ANSWER_S: Final = 60.0
+"""For the answer to a `resume`. A node that gives none is left: another may know more."""
 
 
 class Visit:
@@ -129,9 +132,14 @@ class Visit:
 
     async def _refusal_of(self, resume: bytes) -> Problem | None:
         """Returns when the frame was answered, None where it was heeded."""
-        self._answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Problem | None] = asyncio.get_running_loop().create_future()
+        self._answer = answer
         self._link.send(resume)
-        return await self._answer
+        await self._clock.within(ANSWER_S, _end_of(answer))
+        if not answer.done():
+            log.warning("The node does not say what became of the open requests. Reconnecting.")
+            self._link.abort()
+        return await answer
 
     async def _go_when_asked(self) -> None:
         drain = await self._drain
@@ -220,3 +228,7 @@ class Visit:
 
 def _pause_s(problem: Problem) -> float:
     return (ASKED_AGAIN_AFTER_MS if problem.after_ms is None else problem.after_ms) / 1000
+
+
+async def _end_of(answer: asyncio.Future[Problem | None]) -> None:
+    await asyncio.wait([answer])

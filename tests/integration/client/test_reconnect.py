@@ -8,6 +8,7 @@ import pytest
 
 from streamer.client import ConnectionLost, HandshakeRefused, Session, connect
 from streamer.client.requests import Requests
+from streamer.client.visit import ANSWER_S
 from streamer.protocol.codes import Close, may_reconnect
 from tests.integration.client.fake_clock import FakeClock
 from tests.integration.client.fake_node import (
@@ -136,6 +137,21 @@ async def test_a_node_that_takes_it_in_and_drops_it_is_no_reason_to_hurry() -> N
             await clock.after(seconds)
         await node.resumed()
         assert clock.windows == [(0.0, 1.0), (0.0, 1.0), (0.0, 2.0), (0.0, 4.0)]
+
+
+async def test_a_node_that_never_says_what_became_of_the_requests_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    node = FakeNode(first=WELCOME | {"heartbeat_ms": 0, "reconnect": {"min_ms": 0, "max_ms": 1000}})
+    async with node.running(), connect(node.url, clock=clock) as session:
+        node.socket.transport.abort()
+        await clock.after(0.5)
+        assert (await node.next())["type"] == "resume"
+        await clock.after(ANSWER_S)
+        await clock.after(0.5)
+        await node.joined(3)
+        await node.resumed()
+        await is_served(session, node)
+    assert "does not say what became" in caplog.text
 
 
 async def test_a_refusal_that_says_when_to_come_again_is_heeded() -> None:
