@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from streamer.jobs import ids
-from streamer.store.base import SideItems
+from streamer.store.engine import SideItems
 
 LIFETIME_MS: Final = 30 * 86_400_000
 """Of an entry that nobody acknowledges: longer than its row, unless that ran for weeks."""

@@ -13,7 +13,8 @@ import orjson
 from streamer.jobs import output
 from streamer.jobs.model import Job
 from streamer.jobs.output import Stretch
-from streamer.store.base import Chunk, SideItems
+from streamer.store.base import Chunk
+from streamer.store.engine import SideItems
 
 MAX_CHUNK_BYTES: Final = 300_000
 """Of the JSON of one chunk, so that each fits into an item; `ctx.emit` refuses it at 256 KiB already."""

@@ -11,7 +11,8 @@ from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.dispatch import Candidate, Kind
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, Transition
 from streamer.jobs.model import ALIVE, Aside, Body, Failure, Job, Progress, Status, Submission
-from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull, Rows
+from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull
+from streamer.store.engine import Rows
 
 PART_BYTES: Final = 350_000
 """Of one side item; a DynamoDB item holds 400 KB in all."""

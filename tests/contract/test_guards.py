@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings, strategies
 from streamer.jobs import ids, lifecycle
 from streamer.jobs.lifecycle import KEEP, Guard, Transition
 from streamer.jobs.model import MAX_ROUTES, Aside, Entry, Failure, Job, Kept, Progress, Status
-from streamer.store.base import Refused, Rows, Store
+from streamer.store.base import Refused, Store
+from streamer.store.engine import Rows
 from tests.support import jobs
 from tests.support.index import rows_of
 from tests.support.jobs import Clock

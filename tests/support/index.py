@@ -6,7 +6,8 @@ from typing import cast
 from streamer.jobs import dispatch
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.model import Entry
-from streamer.store.base import Rows, Store
+from streamer.store.base import Store
+from streamer.store.engine import Rows
 from streamer.store.queue import JobQueue
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from streamer.jobs import ids
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.model import Entry, Job, Status, Submission
-from streamer.store.base import Rows, Store
+from streamer.store.base import Store
+from streamer.store.engine import Rows
 from streamer.store.open import open_store
 from tests.support import index, jobs
 from tests.support.jobs import Clock

@@ -16,7 +16,7 @@ FINISHED_BYTES: Final = 1_000
 
 
 class DynamoDBRows:
-    """See `streamer.store.base.Rows`."""
+    """See `streamer.store.engine.Rows`."""
 
     def __init__(self, client: Client, tables: keys.TableNames) -> None:
         self._client = client

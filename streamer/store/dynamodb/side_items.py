@@ -13,7 +13,7 @@ ENOUGH_BYTES: Final = 262_144
 
 
 class DynamoDBSideItems:
-    """See `streamer.store.base.SideItems`."""
+    """See `streamer.store.engine.SideItems`."""
 
     def __init__(self, client: Client, tables: keys.TableNames, *, clock: Callable[[], int]) -> None:
         self._client = client

@@ -24,7 +24,7 @@ _LAST_CHARACTER: Final = chr(0x10FFFF)
 
 
 class SqliteRows:
-    """`store.base.Rows` on the tables `requests` and `side_items`."""
+    """`store.engine.Rows` on the tables `requests` and `side_items`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

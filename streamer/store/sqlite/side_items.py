@@ -13,7 +13,7 @@ _DELETE: Final = "DELETE FROM events WHERE partition = ? AND sort = ?"
 
 
 class SqliteSideItems:
-    """`store.base.SideItems` on the table `events`."""
+    """`store.engine.SideItems` on the table `events`."""
 
     def __init__(self, engine: Engine, clock: Callable[[], int]) -> None:
         self._engine = engine

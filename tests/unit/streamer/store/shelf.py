@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 
 class Shelf:
-    """`store.base.SideItems`."""
+    """`store.engine.SideItems`."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
