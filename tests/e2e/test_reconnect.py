@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.metrics import metric
+from tests.support.processes import Process
 from tests.support.system import System
 from tests.support.until import until
 from tests.support.wire import WireClient
@@ -120,6 +121,30 @@ async def test_a_worker_that_cannot_reach_the_node(streamer: System) -> None:
     assert (outcome["type"], outcome["result"]["say"]) == ("complete", "late")
     assert await metric(worker, 'streamer_lane_posts_total{result="failed"}') > 0
     await streamer.check()
+
+
+async def test_a_reader_that_stops_costs_nobody_else_and_has_everything_in_the_end(streamer: System) -> None:
+    node = await streamer.node()
+    await streamer.worker()
+    async with streamer.client(await node.url(), "slow") as slow, streamer.client(await node.url(), "other") as other:
+        await slow.request("stream", {"chunks": 4_000, "chunk_s": 0.001, "size": 3_000}, "r1")
+        await other.request("stream", {"chunks": 100, "chunk_s": 0.02, "size": 100}, "r2")
+        await until(lambda: len(slow.seen("chunk")) > 5)
+        slow.pause()
+        assert (await other.outcome("r2"))["chunks"] == 100
+        await until(functools.partial(has_slow_readers, node), timeout_s=60)
+        had = seen(slow, "r1")
+        await slow.cut()
+        async with streamer.client(await node.url(), "again") as again:
+            await again.resume([had], connection_id=slow.welcome["connection_id"], n=1)
+            assert (await again.outcome("r1", timeout_s=120))["chunks"] == 4_000
+            indexes = [frame["index"] for frame in again.seen("chunk")]
+        assert indexes == list(range(had["chunks"], 4_000))
+    await streamer.check()
+
+
+async def has_slow_readers(node: Process) -> bool:
+    return await metric(node, "streamer_slow_readers_total") > 0
 
 
 async def test_two_tabs_of_one_user_resume_the_same_requests(streamer: System) -> None:
