@@ -21,7 +21,8 @@ class Delivery:
 
 
 class Hub:
-    """Who is connected here. A frame reaches a connection only if that is of the job's user and waits for the job."""
+    """Who is connected here. A frame reaches a connection only if that waits for the job, and is of the job's user or
+    was let in as a watcher."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._connections: dict[str, Connection] = {}

@@ -82,7 +82,7 @@ METRICS: Final = (
     Metric(Counter, "hints", "Hints to workers: taken, refused or failed.", ("result",)),
     # frames from workers to clients
     Metric(Histogram, "delivery_lag_seconds", "From encoding a frame in a worker to the socket's outbox.", (), QUICK),
-    Metric(Counter, "frames", "Frames about jobs that were sent on: progress, retrying or outcome.", ("kind",)),
+    Metric(Counter, "frames", "Frames about jobs that were sent on: progress, chunk, retrying or outcome.", ("kind",)),
     Metric(Counter, "frames_dropped", "Frames about jobs dropped: stale, gone, full or foreign.", ("reason",)),
     Metric(Gauge, "lane_backlog", "Frames waiting in lanes to nodes."),
     Metric(Counter, "lane_posts", "Posts of lanes to nodes: ok, gone or failed.", ("result",)),

@@ -189,6 +189,14 @@ class Stage:
             assert tracker is not None
             self.fillings.start(self.connection, tracker, self.world.job)
 
+    def come_slowly(self) -> tuple["SlowSocket", Connection, Tracker]:
+        """A client with nothing, behind a socket that stalls; its tracker is not filled yet."""
+        slow = SlowSocket()
+        stalled = connection(slow, v1=True, on_gap=self.fillings.gap)
+        tracker = stalled.resume(self.world.job.job_id, Seen("r1"))
+        assert tracker is not None
+        return slow, stalled, tracker
+
     def deliver(self, frame: Frame) -> None:
         assert self.connection is not None
         tracker = self.connection.trackers.get(self.world.job.job_id)
@@ -302,14 +310,11 @@ async def test_replay_waits_for_a_reader_that_is_slow() -> None:
         world.emit()
     world.complete()
     stage = Stage(world)
-    stage.socket = slow = SlowSocket()
-    stage.connection = connection(slow, v1=True, on_gap=stage.fillings.gap)
-    tracker = stage.connection.resume(world.job.job_id, Seen("r1"))
-    assert tracker is not None
-    stage.fillings.start(stage.connection, tracker, world.job)
+    slow, stalled, tracker = stage.come_slowly()
+    stage.fillings.start(stalled, tracker, world.job)
     await until(lambda: slow.is_full)
     assert world.pages == 1
-    assert len(stage.connection.outbox._waiting) == 0
+    assert len(stalled.outbox._waiting) == 0
     slow.open.set()
     await until(lambda: [frame for frame in slow.frames if frame["type"] == "complete"])
     assert [frame["index"] for frame in slow.frames if frame["type"] == "chunk"] == list(range(20))
@@ -321,13 +326,10 @@ async def test_a_tracker_is_filled_by_one_at_a_time() -> None:
         world.emit()
     world.complete()
     stage = Stage(world)
-    stage.socket = slow = SlowSocket()
-    stage.connection = connection(slow, v1=True, on_gap=stage.fillings.gap)
-    tracker = stage.connection.resume(world.job.job_id, Seen("r1"))
-    assert tracker is not None
-    first = stage.fillings.start(stage.connection, tracker, world.job)
+    slow, stalled, tracker = stage.come_slowly()
+    first = stage.fillings.start(stalled, tracker, world.job)
     await until(lambda: slow.is_full)
-    assert stage.fillings.start(stage.connection, tracker, world.job) is first
+    assert stage.fillings.start(stalled, tracker, world.job) is first
     slow.open.set()
     await until(lambda: [frame for frame in slow.frames if frame["type"] == "complete"])
     assert [frame["index"] for frame in slow.frames if frame["type"] == "chunk"] == list(range(20))
@@ -369,13 +371,10 @@ async def test_a_connection_that_is_gone_is_not_filled() -> None:
         world.emit()
     world.store()
     stage = Stage(world)
-    stage.socket = slow = SlowSocket()
-    stage.connection = connection(slow, v1=True, on_gap=stage.fillings.gap)
-    tracker = stage.connection.resume(world.job.job_id, Seen("r1"))
-    assert tracker is not None
-    stage.fillings.start(stage.connection, tracker, world.job)
+    slow, stalled, tracker = stage.come_slowly()
+    stage.fillings.start(stalled, tracker, world.job)
     await until(lambda: slow.is_full)
-    stage.connection.outbox.abandon()
+    stalled.outbox.abandon()
     await until(lambda: not len(stage.tasks))
     assert len(slow.sent) <= 2
 
