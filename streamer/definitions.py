@@ -38,6 +38,8 @@ class Options(TypedDict, total=False):
     timeout: Seconds | None  # of one run; None: STREAMER_INLINE_TIMEOUT_S inline, no limit in a worker
     permission: str | None  # that the caller's token must grant; None: any valid token
     queue: str  # "default"; which workers take it
+    concurrency: int | None  # of its jobs, how many run in one worker at a time; None: as many as it has slots
+    promote: bool  # False; an inline run that takes longer than the threshold is stopped, and queued
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class Action:
     timeout_s: float | None
     permission: str | None
     queue: str
+    concurrency: int | None
+    promote: bool
     check: Check | None
     module: str  # where it was declared
 
@@ -140,6 +144,8 @@ def define(
         timeout_s=_optional_s(options.get("timeout")),
         permission=options.get("permission"),
         queue=options.get("queue", "default"),
+        concurrency=options.get("concurrency"),
+        promote=options.get("promote", False),
         check=check,
         module=module,
     )

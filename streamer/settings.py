@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     retry_base_s: NonNegativeFloat = 1.0
     queues: Annotated[tuple[Name, ...], NoDecode, CommaSeparated, Field(min_length=1)] = ("default",)
     wakeups: Annotated[frozenset[Literal["direct", "stream", "sweep"]], NoDecode, CommaSeparated] = frozenset(
-        {"direct", "sweep"}
+        {"direct", "stream", "sweep"}
     )
     sweep_s: PositiveFloat = 5.0
     session_beat_s: PositiveFloat = 2.0
@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 10_000
     max_connections_per_user: Annotated[int, Field(ge=0)] = 0
     max_connections_per_tenant: Annotated[int, Field(ge=0)] = 0
+    max_queued_per_tenant: Annotated[int, Field(ge=0)] = 0  # jobs that wait, in all of the system
     max_connection_age_s: NonNegativeFloat = 0.0  # then it is asked to leave; a tenth of it more or less
 
     console: bool = False
@@ -164,10 +165,10 @@ def _cluster_faults(settings: Settings) -> Iterable[str]:
 
 
 def _work_faults(settings: Settings) -> Iterable[str]:
-    if "stream" in settings.wakeups:
-        yield f"{PREFIX}WAKEUPS=stream is not supported yet: use direct and sweep."
-    if "sweep" not in settings.wakeups:
-        yield f"{PREFIX}WAKEUPS must name sweep: nothing else finds a job whose hint was lost."
+    if not settings.wakeups:
+        yield f"{PREFIX}WAKEUPS must name at least one of direct, stream and sweep."
+    if settings.wakeups == {"stream"} and settings.store.startswith("sqlite"):
+        yield f"{PREFIX}WAKEUPS=stream alone finds no work on SQLite, which has no stream: add direct or sweep."
     if settings.session_dead_s < BEATS_BEFORE_DEAD * settings.session_beat_s:
         yield (
             f"{PREFIX}SESSION_DEAD_S must be at least {BEATS_BEFORE_DEAD} times {PREFIX}SESSION_BEAT_S, "

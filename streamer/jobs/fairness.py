@@ -1,14 +1,48 @@
-"""Who is next: a job's place in the ready queue."""
+"""Who is next: start-time fair queueing between tenants (Goyal, Vin and Cheng, SIGCOMM 1996). Pure.
 
+Every job gets a place in virtual time, which counts rounds: in a round each tenant that has work waiting is served
+once. So a job of a tenant with 5,000 waiting comes 5,000 rounds later, and another tenant's first job in the very
+next one; a tenant whose burst has drained has no debts.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
 from streamer.jobs.model import Priority
 
-OFFSET_MS: Final = {Priority.HIGH: -10_000, Priority.NORMAL: 0, Priority.LOW: 60_000}
-"""Priority is a head start in virtual time: high overtakes what came up to 10 s earlier, low steps back behind
-what comes up to a minute later, and nobody waits forever."""
+OFFSET: Final[Mapping[Priority, int]] = {Priority.HIGH: -10, Priority.NORMAL: 0, Priority.LOW: 100}
+"""Rounds that a priority is ahead or behind. High is also counted by itself, so it does not wait behind what its own
+tenant has waiting; low comes after that, and a hundred rounds later, so it is never starved."""
+
+MAX_FLOWS: Final = 10_000
 
 
-def virtual_time(now_ms: int, priority: Priority) -> int:
-    """The rank of a job submitted now; smaller is served earlier."""
-    return now_ms + OFFSET_MS[priority]
+class Turns:
+    """The places of one queue, as far as one process gives them out.
+
+    `now`: the virtual time of the newest job that was started, wherever; it never goes back. Tenants that several
+    processes submit for are counted by each of them.
+    """
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self._last: dict[tuple[str, Priority], int] = {}  # the newest place given out, offsets aside
+
+    def next(self, tenant: str, priority: Priority = Priority.NORMAL) -> int:
+        """The place of this tenant's next job; smaller is served earlier."""
+        behind = [self._last.get((tenant, priority), self.now - 1)]
+        if priority is Priority.LOW:
+            behind.append(self._last.get((tenant, Priority.NORMAL), self.now - 1))
+        place = max(self.now, max(behind) + 1)
+        if len(self._last) >= MAX_FLOWS:
+            self._forget()
+        self._last[tenant, priority] = place
+        return place + OFFSET[priority]
+
+    def served(self, virtual_time: int) -> None:
+        """A job of this place was started, here or elsewhere."""
+        self.now = max(self.now, virtual_time)
+
+    def _forget(self) -> None:
+        """Whoever has nothing waiting begins at `now` in any case."""
+        self._last = {flow: place for flow, place in self._last.items() if place >= self.now}

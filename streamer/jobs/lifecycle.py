@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from streamer.jobs import dispatch, fairness, ids
+from streamer.jobs import dispatch, ids
 from streamer.jobs.model import (
     ALIVE,
+    FIRST_VERSION,
     MAX_ROUTES,
     SCHEMA_VERSION,
     WAITING,
@@ -38,7 +39,7 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[Status], Status | None]]] = {
     "cancel_waiting": (WAITING, Status.CANCELLED),
     "request_cancel": (frozenset({Status.PROCESSING}), None),
     "cancelled": (frozenset({Status.PROCESSING}), Status.CANCELLED),
-    "expire": (frozenset({Status.PENDING}), Status.FAILED),
+    "expire": (WAITING, Status.FAILED),
     "attach": (ALIVE, None),
     "reroute": (ALIVE, None),
     "watched": (ALIVE, None),
@@ -70,8 +71,8 @@ class Guard:
     version: int | None = None  # the row's version is at most this
     seq: int | None = None  # the row's seq is at most this
     due_by_ms: int | None = None  # the row has no due time, or one at or before this
-    not_expired_at_ms: int | None = None  # the row need not start any more, or may start later than this
-    expired_at_ms: int | None = None  # the row should have started by this time
+    not_expired_at_ms: int | None = None  # neither its latest start nor its deadline is at or before this
+    expired_at_ms: int | None = None  # one of them is
     cancel_requested: bool | None = None
     retries_left: bool | None = None
     redriven: bool | None = None
@@ -112,10 +113,8 @@ def refuses(guard: Guard, job: Job) -> bool:
 
 
 def _in_time(guard: Guard, job: Job) -> bool:
-    start_by = job.start_by_ms
-    may_start = guard.not_expired_at_ms is None or start_by is None or start_by > guard.not_expired_at_ms
-    too_late = guard.expired_at_ms is None or (start_by is not None and start_by <= guard.expired_at_ms)
-    return may_start and too_late
+    may_start = guard.not_expired_at_ms is None or not job.expired_at(guard.not_expired_at_ms)
+    return may_start and (guard.expired_at_ms is None or job.expired_at(guard.expired_at_ms))
 
 
 def _routable(guard: Guard, job: Job) -> bool:
@@ -148,8 +147,8 @@ def _transition(name: str, guard: Guard, sets: Mapping[str, Any], **parts: Any) 
 # --- a job begins -------------------------------------------------------------------------------------------
 
 
-def submit(submission: Submission, nonce: str, now_ms: int) -> Job:
-    """The row of a new job: ready at once, or a timer where a delay was asked for."""
+def submit(submission: Submission, nonce: str, now_ms: int, virtual_time: int) -> Job:
+    """The row of a new job at its place in the queue: ready at once, or a timer where a delay was asked for."""
     job = Job(
         job_id=ids.job_id(submission.tenant, submission.user, submission.client_id),
         client_id=submission.client_id,
@@ -162,12 +161,14 @@ def submit(submission: Submission, nonce: str, now_ms: int) -> Job:
         created_ms=now_ms,
         submit_nonce=nonce,
         metadata=submission.metadata,
-        virtual_time=fairness.virtual_time(now_ms + submission.delay_ms, submission.priority),
+        virtual_time=virtual_time,
         max_retries=submission.max_retries,
         durable=submission.durable,
         redrive_of=submission.redrive_of,
         due_ms=now_ms + submission.delay_ms if submission.delay_ms else None,
         start_by_ms=now_ms + submission.delay_ms + submission.start_within_ms,
+        deadline_ms=None if submission.expires_in_ms is None else now_ms + submission.expires_in_ms,
+        version=FIRST_VERSION if submission.expires_in_ms is None else SCHEMA_VERSION,
         routes=frozenset({submission.connection} if submission.connection else ()),
     )
     entry = dispatch.ready(job) if job.due_ms is None else dispatch.timer(job, job.due_ms)
@@ -292,7 +293,8 @@ def request_cancel(tenant: str, user: str, now_ms: int) -> Transition:
 
 
 def expire(job: Job, error: Failure, nonce: str, now_ms: int, ttl_ms: int) -> Transition:
-    """Nobody started it in time; the nonce of the claim that found out tells whose outcome this is to send."""
+    """Nobody started it in time, or its deadline has come; the nonce of the claim that found out tells whose outcome
+    this is to send."""
     guard = _guard("expire", attempt=job.attempt, expired_at_ms=now_ms)
     sets = {"error": error, "due_ms": None, "claim_nonce": nonce, **_outcome(now_ms, ttl_ms)}
     return _transition("expire", guard, sets, adds={"seq": 1}, entry=dispatch.dead(job, now_ms))

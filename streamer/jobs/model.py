@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-SCHEMA_VERSION: Final = 1
-"""Version of the row layout. A worker claims rows of at most the version that it knows."""
+SCHEMA_VERSION: Final = 2
+"""The newest version of the row layout. A worker claims rows of at most the version that it knows; a row has the
+oldest version whose workers do right by it: 2 where it has a deadline, else 1."""
+FIRST_VERSION: Final = 1
 
 MAX_ROUTES: Final = 8
 """Connections that a row itself remembers; each costs the row about 40 bytes."""
@@ -91,6 +93,7 @@ class Submission:
     payload: bytes  # JSON
     payload_hash: str
     start_within_ms: int  # without a start for so long after it may start, the job fails with TIMEOUT
+    expires_in_ms: int | None = None  # without an outcome for so long after the submit, it fails with TIMEOUT
     queue: str = "default"
     metadata: Mapping[str, Any] | None = None
     priority: Priority = Priority.NORMAL
@@ -117,11 +120,12 @@ class Job:
     created_ms: int
     submit_nonce: str
     metadata: Mapping[str, Any] | None = None
-    virtual_time: int = 0  # place in the ready queue: smaller is earlier
+    virtual_time: int = 0  # place in the ready queue, in rounds: smaller is earlier
     max_retries: int = 0
     durable: bool = False  # the outcome waits in the user's inbox until acknowledged
     redrive_of: str | None = None  # the dead letter that this job runs again
-    version: int = SCHEMA_VERSION
+    deadline_ms: int | None = None  # without an outcome by then, it fails with TIMEOUT
+    version: int = FIRST_VERSION
 
     # where it stands: written by transitions
     status: Status = Status.PENDING
@@ -161,6 +165,10 @@ class Job:
     def kept_chunks(self) -> int:
         """How many pieces of output the next attempt continues; the index of its first one."""
         return self.kept[-1].until if self.kept else 0
+
+    def expired_at(self, now_ms: int) -> bool:
+        """Whether it must not be started any more: its latest start or its deadline has come."""
+        return any(limit is not None and limit <= now_ms for limit in (self.start_by_ms, self.deadline_ms))
 
     @property
     def retries_left(self) -> bool:

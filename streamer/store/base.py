@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from streamer.jobs.dispatch import Candidate
 from streamer.jobs.lifecycle import Transition
-from streamer.jobs.model import Body, Failure, Job, Progress, Submission
+from streamer.jobs.model import Body, Failure, Job, Priority, Progress, Submission
+from streamer.store.feed import Feeds
 
 
 class Refused(Exception):
@@ -84,8 +85,9 @@ class RequestQueue(Protocol):
     async def claim(self, job_id: str, queue: str, session: str) -> Job | None:
         """Starts the next attempt: attempt + 1, PROCESSING, owned by `session`.
 
-        Of concurrent claims exactly one gets the job. A job that should have started long ago is failed with
-        TIMEOUT and that row returned (its status tells): the outcome is the caller's to send. None: not to be had.
+        Of concurrent claims exactly one gets the job. A job that should have started long ago, or whose deadline has
+        come, is failed with TIMEOUT and that row returned (its status tells): the outcome is the caller's to send.
+        None: not to be had.
         """
         ...
 
@@ -106,7 +108,8 @@ class RequestQueue(Protocol):
         ...
 
     async def retry(self, job: Job, error: Failure, seq: int, due_ms: int, *, chunks: int = 0) -> Job:
-        """RETRYING until `due_ms`; FAILED where no retries are left; CANCELLED where that was requested.
+        """RETRYING until `due_ms`; FAILED where no retries are left, or the deadline comes first; CANCELLED where that
+        was requested.
 
         Raises Fenced.
         """
@@ -166,12 +169,22 @@ class RequestQueue(Protocol):
 
     # looking
 
-    async def ready(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
-        """The first ready jobs of a shard, best first. A hint: it may be late by a moment."""
+    async def ready(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
+        """The first ready jobs of a shard, best first. A hint: it may be late by a moment.
+
+        `after`: the `sort` of a candidate, to read on behind it.
+        """
         ...
 
-    async def due(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
-        """Delayed jobs and retries whose time has come, the earliest first. A hint."""
+    async def due(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
+        """Delayed jobs and retries whose time has come, the earliest first. A hint. `after`: as above."""
+        ...
+
+    async def count_waiting(self, queue: str, tenant: str, limit: int) -> int:
+        """How many jobs of a tenant wait in a queue, delayed ones and retries included; counted up to `limit`.
+
+        A hint. It reads what waits in the queue until it has found so many.
+        """
         ...
 
     async def running(self, queue: str, session: str) -> Sequence[Job]:
@@ -355,10 +368,36 @@ class NodeRegistry(Protocol):
         ...
 
 
+class Turnstile(Protocol):
+    """Gives jobs their places in their queues (see `jobs.fairness`); fed by whoever reads the registry of workers."""
+
+    async def next(self, queue: str, tenant: str, priority: Priority) -> int:
+        """The virtual time of a job that is submitted now. The first call may read the registry."""
+        ...
+
+    def served(self, queue: str, virtual_time: int) -> None:
+        """A job of this place was started."""
+        ...
+
+    def learn(self, info: Mapping[str, Any]) -> None:
+        """Takes in what a worker's row says (`NodeRow.info`)."""
+        ...
+
+    def told(self) -> Mapping[str, Any]:
+        """What a worker puts into its own row, for the others to learn."""
+        ...
+
+    async def save(self) -> None:
+        """Keeps how far the queues have come, for a time without workers; costs a write per queue that moved."""
+        ...
+
+
 class Store(Protocol):
     """An open store. Opened once per process, closed by its context manager."""
 
     requests: RequestQueue
+    turns: Turnstile
+    feeds: Feeds | None  # None: this engine tells nobody of its changes
     connections: ConnectionStore
     subscriptions: SubscriptionStore
     events: EventLog

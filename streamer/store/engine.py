@@ -23,9 +23,18 @@ class Rows(Protocol):
         ...
 
     async def entries(
-        self, partition: str, *, limit: int, up_to: str | None = None, prefix: str | None = None
+        self,
+        partition: str,
+        *,
+        limit: int,
+        up_to: str | None = None,
+        prefix: str | None = None,
+        after: str | None = None,
     ) -> Sequence[tuple[str, Entry]]:
-        """(job id, entry) of one index partition, by sort key, of all below `up_to`, or beginning with `prefix`."""
+        """(job id, entry) of one index partition, by sort key, of all below `up_to`, or beginning with `prefix`.
+
+        `after`: only those whose sort key is greater; not together with `prefix`.
+        """
         ...
 
     async def count(self, partition: str, *, limit: int, up_to: str | None = None) -> int:

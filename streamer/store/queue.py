@@ -10,8 +10,8 @@ from streamer.errors import DuplicateRequest, Fenced, NotFound, PayloadTooLarge,
 from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.dispatch import Candidate, Kind
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, Transition
-from streamer.jobs.model import ALIVE, Aside, Body, Failure, Job, Progress, Status, Submission
-from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull
+from streamer.jobs.model import ALIVE, WAITING, Aside, Body, Failure, Job, Progress, Status, Submission
+from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull, Turnstile
 from streamer.store.engine import Rows
 
 PART_BYTES: Final = 350_000
@@ -38,9 +38,12 @@ class Retention:
 class JobQueue:
     """`RequestQueue` over an engine's `Rows`. `clock` gives Unix milliseconds."""
 
-    def __init__(self, rows: Rows, *, inbox: Inbox, clock: Callable[[], int], retention: Retention) -> None:
+    def __init__(
+        self, rows: Rows, *, inbox: Inbox, turns: Turnstile, clock: Callable[[], int], retention: Retention
+    ) -> None:
         self._rows = rows
         self._inbox = inbox
+        self._turns = turns
         self._clock = clock
         self._retention = retention
 
@@ -50,8 +53,9 @@ class JobQueue:
         if len(submission.payload) > MAX_BODY_BYTES:
             raise PayloadTooLarge
         nonce = ids.nonce()
+        place = await self._turns.next(submission.queue, submission.tenant, submission.priority)
         now = self._clock()
-        job = lifecycle.submit(submission, nonce, now)
+        job = lifecycle.submit(submission, nonce, now, place)
         if not self._rows.fits(job):
             # named by its bytes: a duplicate with its keys in another order must not replace what the winner reads
             name = f"p#{ids.content_hash(submission.payload)}"
@@ -106,14 +110,16 @@ class JobQueue:
         nonce = ids.nonce()
         now = self._clock()
         try:
-            return await self._rows.update_status(job_id, lifecycle.claim(job_id, queue, session, nonce, now))
+            claimed = await self._rows.update_status(job_id, lifecycle.claim(job_id, queue, session, nonce, now))
         except Refused as refused:
-            present = refused.job
-        if present is None:
-            return None
+            return None if refused.job is None else await self._refused_claim(refused.job, nonce, now)
+        self._turns.served(queue, claimed.virtual_time)
+        return claimed
+
+    async def _refused_claim(self, present: Job, nonce: str, now: int) -> Job | None:
         if present.claim_nonce == nonce:  # applied, and its answer was lost
             return present if present.status is Status.PROCESSING else None
-        if present.status is Status.PENDING and present.start_by_ms is not None and present.start_by_ms <= now:
+        if present.status in WAITING and present.cancel_requested_ms is None and present.expired_at(now):
             return await self._expire(present, nonce, now)
         return None
 
@@ -158,7 +164,8 @@ class JobQueue:
         return await self._settle(job, transition)
 
     async def retry(self, job: Job, error: Failure, seq: int, due_ms: int, *, chunks: int = 0) -> Job:
-        if not job.retries_left:
+        is_pointless = job.deadline_ms is not None and due_ms >= job.deadline_ms
+        if is_pointless or not job.retries_left:
             return await self._fail_or_cancel(job, error, seq, chunks=chunks)
         return await self._settle(job, lifecycle.retry(job, error, seq, due_ms), seq=seq, chunks=chunks)
 
@@ -270,16 +277,31 @@ class JobQueue:
 
     # --- looking --------------------------------------------------------------------------------------------
 
-    async def ready(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
-        return await self._candidates(dispatch.partition(Kind.READY, queue, shard), limit, None)
+    async def ready(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
+        return await self._candidates(dispatch.partition(Kind.READY, queue, shard), limit, after=after)
 
-    async def due(self, queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+    async def due(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
         now = dispatch.up_to(self._clock())
-        return await self._candidates(dispatch.partition(Kind.TIMER, queue, shard), limit, now)
+        return await self._candidates(dispatch.partition(Kind.TIMER, queue, shard), limit, now, after=after)
 
-    async def _candidates(self, partition: str, limit: int, up_to: str | None) -> list[Candidate]:
-        entries = await self._rows.entries(partition, limit=limit, up_to=up_to)
+    async def _candidates(
+        self, partition: str, limit: int, up_to: str | None = None, *, after: str | None = None
+    ) -> list[Candidate]:
+        entries = await self._rows.entries(partition, limit=limit, up_to=up_to, after=after)
         return [dispatch.candidate(job_id, entry) for job_id, entry in entries]
+
+    async def count_waiting(self, queue: str, tenant: str, limit: int) -> int:
+        count = 0
+        for kind in (Kind.READY, Kind.TIMER):
+            for shard in range(dispatch.SHARDS):
+                partition = dispatch.partition(kind, queue, shard)
+                page: Sequence[Candidate] = []
+                while (not page or len(page) == _COUNT_LIMIT) and count < limit:
+                    page = await self._candidates(partition, _COUNT_LIMIT, after=page[-1].sort if page else None)
+                    count += sum(found.tenant == tenant for found in page)
+                    if not page:
+                        break
+        return min(count, limit)
 
     async def running(self, queue: str, session: str) -> Sequence[Job]:
         found: list[str] = []

@@ -57,7 +57,7 @@ async def test_a_claim_names_the_right_queue(scene: Scene) -> None:
 
 async def test_what_its_user_cancelled_is_not_to_be_had(scene: Scene) -> None:
     """No verb leaves such a row waiting; if one ever did, the claim would still not run it."""
-    job = lifecycle.submit(scene.submission(), "n", scene.clock())
+    job = lifecycle.submit(scene.submission(), "n", scene.clock(), scene.clock())
     await scene.rows.insert(replace(job, cancel_requested_ms=scene.clock()), scene.clock())
     assert await scene.store.requests.claim(job.job_id, scene.queue, "s") is None
 

@@ -131,7 +131,7 @@ async def test_the_same_id_of_two_tenants_is_two_jobs(scene: Scene) -> None:
 
 async def test_a_row_of_somebody_else_is_never_shown(scene: Scene) -> None:
     """Two users cannot have the same key; if they ever did, the second would learn nothing of the first."""
-    theirs = replace(lifecycle.submit(scene.submission(connection="c1"), "n", scene.clock()), user="eve")
+    theirs = replace(lifecycle.submit(scene.submission(connection="c1"), "n", scene.clock(), scene.clock()), user="eve")
     await scene.rows.insert(theirs, scene.clock())
     with pytest.raises(DuplicateRequest):
         await scene.submit(connection="c2")

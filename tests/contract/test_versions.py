@@ -10,7 +10,7 @@ from tests.support.store import Engine, Scene
 
 async def put(scene: Scene, **fields: object) -> Job:
     """A row as another version may have written it."""
-    job = replace(lifecycle.submit(scene.submission(), "n", scene.clock()), **fields)  # type: ignore[arg-type]  # of Job
+    job = replace(lifecycle.submit(scene.submission(), "n", scene.clock(), scene.clock()), **fields)  # type: ignore[arg-type]  # of Job
     assert await scene.rows.insert(job, scene.clock()) is None
     return job
 

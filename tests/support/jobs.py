@@ -45,7 +45,7 @@ def submission(**fields: Any) -> Submission:
 
 def row(now_ms: int = NOON_MS, **fields: Any) -> Job:
     """The row of `submission()`, with these fields of Job changed afterwards."""
-    return replace(lifecycle.submit(submission(), "submit-nonce", now_ms), **fields)
+    return replace(lifecycle.submit(submission(), "submit-nonce", now_ms, now_ms), **fields)
 
 
 def row_in(status: Status, **fields: Any) -> Job:

@@ -45,6 +45,14 @@ def _there(field: str) -> Condition:
     return build
 
 
+def _either(*conditions: Condition) -> Condition:
+    return lambda bind, content: f"({' OR '.join(each(bind, content) for each in conditions)})"
+
+
+def _both(*conditions: Condition) -> Condition:
+    return lambda bind, content: " AND ".join(each(bind, content) for each in conditions)
+
+
 def _statuses(bind: Placeholders, statuses: frozenset[Status]) -> str:
     allowed = ", ".join(bind.value(status.value, items.text(status.value)) for status in sorted(statuses))
     return f"{_attribute(bind, 'status')} IN ({allowed})"
@@ -79,8 +87,10 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
     "version": compared("version", "<="),
     "seq": compared("seq", "<="),
     "due_by_ms": _absent_or("due_ms", compared("due_ms", "<=")),
-    "not_expired_at_ms": _absent_or("start_by_ms", compared("start_by_ms", ">", "after")),
-    "expired_at_ms": compared("start_by_ms", "<=", "by"),
+    "not_expired_at_ms": _both(
+        *(_absent_or(field, compared(field, ">", "after")) for field in ("start_by_ms", "deadline_ms"))
+    ),
+    "expired_at_ms": _either(*(compared(field, "<=", "by") for field in ("start_by_ms", "deadline_ms"))),
     "cancel_requested": _there("cancel_requested_ms"),
     "retries_left": _retries_left,
     "redriven": _there("redriven_as"),

@@ -90,7 +90,7 @@ _JOB: Final[Mapping[str, Codec]] = {
     **dict.fromkeys(keys.JOB, TEXT),
     **dict.fromkeys(["created_ms", "virtual_time", "max_retries", "version"], NUMBER),
     **dict.fromkeys(["attempt", "retry_count", "seq"], NUMBER),  # conditions compare them: never left out
-    **dict.fromkeys(["due_ms", "start_by_ms", "started_ms", "ended_ms", "cancel_requested_ms"], NUMBER),
+    **dict.fromkeys(["due_ms", "start_by_ms", "deadline_ms", "started_ms", "ended_ms", "cancel_requested_ms"], NUMBER),
     **dict.fromkeys(["chunks", "watch_version"], COUNT),
     **dict.fromkeys(["payload", "result", "checkpoint"], BODY),
     "expires_ms": SECONDS,

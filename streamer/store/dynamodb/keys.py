@@ -55,6 +55,7 @@ JOB: Final = {
     "claim_nonce": "cn",
     "due_ms": "due",
     "start_by_ms": "sb",
+    "deadline_ms": "dl",
     "started_ms": "sa",
     "ended_ms": "en",
     "expires_ms": EXPIRES,
@@ -120,6 +121,10 @@ class TableNames:
     @property
     def nodes(self) -> str:
         return f"{self.prefix}nodes"
+
+    @property
+    def leases(self) -> str:
+        return f"{self.prefix}leases"
 
 
 def user_key(tenant: str, user: str) -> str:

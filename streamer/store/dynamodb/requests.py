@@ -76,12 +76,19 @@ def _adds(transition: Transition, bind: Placeholders) -> list[str]:
     return [f"{bind.name(name)} {bind.value(f'add_{name}', value)}" for name, value in steps.items()]
 
 
-def entries(table: str, partition: str, *, up_to: str | None = None, prefix: str | None = None) -> Request:
+def entries(
+    table: str, partition: str, *, up_to: str | None = None, prefix: str | None = None, after: str | None = None
+) -> Request:
     """Index entries of one partition by sort key. An index has no strong reads: what it says is a hint."""
     bind = Placeholders()
     wanted = f"{bind.name(keys.DISPATCH_PK)} = {bind.value('partition', items.text(partition))}"
-    if up_to is not None:
+    if up_to is not None and after is not None:  # a key has one comparison: BETWEEN, whose ends are both included
+        low, high = bind.value("after", items.text(f"{after}\0")), bind.value("up_to", items.text(up_to))
+        wanted += f" AND {bind.name(keys.DISPATCH_SK)} BETWEEN {low} AND {high}"
+    elif up_to is not None:
         wanted += f" AND {bind.name(keys.DISPATCH_SK)} < {bind.value('up_to', items.text(up_to))}"
+    elif after is not None:
+        wanted += f" AND {bind.name(keys.DISPATCH_SK)} > {bind.value('after', items.text(after))}"
     elif prefix is not None:
         wanted += f" AND begins_with({bind.name(keys.DISPATCH_SK)}, {bind.value('prefix', items.text(prefix))})"
     return {

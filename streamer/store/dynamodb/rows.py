@@ -43,9 +43,15 @@ class DynamoDBRows:
         return {job.job_id: job for job in map(items.decode, rows)}
 
     async def entries(
-        self, partition: str, *, limit: int, up_to: str | None = None, prefix: str | None = None
+        self,
+        partition: str,
+        *,
+        limit: int,
+        up_to: str | None = None,
+        prefix: str | None = None,
+        after: str | None = None,
     ) -> Sequence[tuple[str, Entry]]:
-        request = requests.entries(self._tables.requests, partition, up_to=up_to, prefix=prefix)
+        request = requests.entries(self._tables.requests, partition, up_to=up_to, prefix=prefix, after=after)
         found = await reads.query_all(self._client, "entries", request, limit=limit)
         places = [(item[keys.REQUEST_ID]["S"], items.decode_entry(item)) for item in found]
         return [(job_id, entry) for job_id, entry in places if entry is not None]

@@ -12,6 +12,7 @@ from streamer.store.base import (
     RequestQueue,
     Store,
     SubscriptionStore,
+    Turnstile,
     now_ms,
 )
 from streamer.store.dynamodb import client as clients
@@ -22,9 +23,11 @@ from streamer.store.dynamodb.nodes import DynamoDBNodes
 from streamer.store.dynamodb.rows import DynamoDBRows
 from streamer.store.dynamodb.side_items import DynamoDBSideItems
 from streamer.store.dynamodb.subscriptions import DynamoDBSubscriptions
+from streamer.store.feed import Feeds
 from streamer.store.inbox import StoredInbox
 from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
+from streamer.store.turns import StoredTurns
 
 
 class DynamoDBStore:
@@ -45,10 +48,14 @@ class DynamoDBStore:
         side_items = DynamoDBSideItems(client, self._tables, clock=clock)
         self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
         self.inbox: Inbox = StoredInbox(side_items, clock=clock)
-        self.requests: RequestQueue = JobQueue(rows, inbox=self.inbox, clock=clock, retention=retention)
+        self.nodes: NodeRegistry = DynamoDBNodes(client, beats, self._tables)
+        self.turns: Turnstile = StoredTurns(self.nodes, clock=clock)
+        self.feeds: Feeds | None = None
+        self.requests: RequestQueue = JobQueue(
+            rows, inbox=self.inbox, turns=self.turns, clock=clock, retention=retention
+        )
         self.connections: ConnectionStore = DynamoDBConnections(client, self._tables, clock=clock)
         self.subscriptions: SubscriptionStore = DynamoDBSubscriptions(client, self._tables, clock=clock)
-        self.nodes: NodeRegistry = DynamoDBNodes(client, beats, self._tables)
 
     async def check(self) -> None:
         await tables.check(self._client, self._tables)

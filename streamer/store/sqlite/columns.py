@@ -13,8 +13,8 @@ Value = str | bytes | int | None
 _PLAIN: Final = (
     "job_id", "client_id", "tenant", "user", "action", "queue", "payload_hash", "created_ms", "submit_nonce",
     "virtual_time", "max_retries", "redrive_of", "version", "attempt", "retry_count", "owner", "claim_nonce",
-    "due_ms", "start_by_ms", "started_ms", "ended_ms", "expires_ms", "cancel_requested_ms", "redriven_as",
-    "seq", "chunks", "watch_version",
+    "due_ms", "start_by_ms", "deadline_ms", "started_ms", "ended_ms", "expires_ms", "cancel_requested_ms",
+    "redriven_as", "seq", "chunks", "watch_version",
 )  # fmt: skip
 
 

@@ -41,14 +41,21 @@ class SqliteRows:
         return {job.job_id: job for job in jobs}
 
     async def entries(
-        self, partition: str, *, limit: int, up_to: str | None = None, prefix: str | None = None
+        self,
+        partition: str,
+        *,
+        limit: int,
+        up_to: str | None = None,
+        prefix: str | None = None,
+        after: str | None = None,
     ) -> Sequence[tuple[str, Entry]]:
         rows = await self._rows(
             "entries",
-            "SELECT job_id, entry_sort FROM requests WHERE entry_partition = ? AND entry_sort >= ? AND entry_sort < ? "
-            "ORDER BY entry_sort, job_id LIMIT ?",
+            "SELECT job_id, entry_sort FROM requests WHERE entry_partition = ? AND entry_sort >= ? AND entry_sort > ? "
+            "AND entry_sort < ? ORDER BY entry_sort, job_id LIMIT ?",
             partition,
             prefix or "",
+            after or "",
             _below(up_to, prefix),
             limit,
         )

@@ -62,7 +62,9 @@ _DELIVERY: Final = (
     "CREATE INDEX events_by_expiry ON events (expires_ms)",
 )
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (_FIRST, _DELIVERY)
+_QUEUE: Final = ("ALTER TABLE requests ADD COLUMN deadline_ms INTEGER",)
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (_FIRST, _DELIVERY, _QUEUE)
 TABLES: Final = frozenset({"requests", "side_items", "connections", "nodes", "subscriptions", "events"})
 
 

@@ -16,8 +16,10 @@ from streamer.store.base import (
     Observer,
     RequestQueue,
     SubscriptionStore,
+    Turnstile,
     now_ms,
 )
+from streamer.store.feed import Feeds
 from streamer.store.inbox import StoredInbox
 from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
@@ -29,6 +31,7 @@ from streamer.store.sqlite.purge import PAUSE_S, Purge
 from streamer.store.sqlite.requests import SqliteRows
 from streamer.store.sqlite.side_items import SqliteSideItems
 from streamer.store.sqlite.subscriptions import SqliteSubscriptions
+from streamer.store.turns import StoredTurns
 
 BUSY_TIMEOUT_S: Final = 5.0
 
@@ -58,10 +61,14 @@ class SqliteStore:
         side_items = SqliteSideItems(self._engine, clock)
         self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
         self.inbox: Inbox = StoredInbox(side_items, clock=clock)
-        self.requests: RequestQueue = JobQueue(self.rows, inbox=self.inbox, clock=clock, retention=retention)
+        self.nodes: NodeRegistry = SqliteNodes(self._engine)
+        self.turns: Turnstile = StoredTurns(self.nodes, clock=clock)
+        self.feeds: Feeds | None = None
+        self.requests: RequestQueue = JobQueue(
+            self.rows, inbox=self.inbox, turns=self.turns, clock=clock, retention=retention
+        )
         self.connections: ConnectionStore = SqliteConnections(self._engine, clock)
         self.subscriptions: SubscriptionStore = SqliteSubscriptions(self._engine, clock)
-        self.nodes: NodeRegistry = SqliteNodes(self._engine)
 
     async def check(self) -> None:
         try:

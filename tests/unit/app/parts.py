@@ -55,7 +55,7 @@ def job(**changes: Any) -> Job:
         "start_within_ms": 1_000,
         "connection": "n1.c1",
     }
-    return lifecycle.submit(Submission(**{**given, **changes}), "nonce", 1_000)
+    return lifecycle.submit(Submission(**{**given, **changes}), "nonce", 1_000, 1_000)
 
 
 @dataclass

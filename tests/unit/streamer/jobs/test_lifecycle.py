@@ -71,7 +71,7 @@ def test_terminal_is_terminal() -> None:
 
 
 def test_a_submitted_job_is_ready_at_once() -> None:
-    job = lifecycle.submit(submission(connection="c1"), "n", NOON_MS)
+    job = lifecycle.submit(submission(connection="c1"), "n", NOON_MS, 7)
     assert (job.status, job.attempt, job.due_ms, job.routes) == (Status.PENDING, 0, None, frozenset({"c1"}))
     assert job.job_id == ids.job_id("acme", "ann", "r1")
     assert job.entry == dispatch.ready(job)
@@ -79,7 +79,7 @@ def test_a_submitted_job_is_ready_at_once() -> None:
 
 
 def test_a_delayed_job_is_a_timer_and_has_its_time_to_start_after_the_delay() -> None:
-    job = lifecycle.submit(submission(delay_ms=5_000), "n", NOON_MS)
+    job = lifecycle.submit(submission(delay_ms=5_000), "n", NOON_MS, 7)
     assert job.due_ms == NOON_MS + 5_000
     assert job.entry == dispatch.timer(job, NOON_MS + 5_000)
     assert job.virtual_time == NOON_MS + 5_000
@@ -87,7 +87,7 @@ def test_a_delayed_job_is_a_timer_and_has_its_time_to_start_after_the_delay() ->
 
 
 def test_priority_is_a_place_in_the_queue() -> None:
-    high, low = (lifecycle.submit(submission(priority=each), "n", NOON_MS) for each in (Priority.HIGH, Priority.LOW))
+    high, low = (lifecycle.submit(submission(priority=each), "n", NOON_MS, 7) for each in (Priority.HIGH, Priority.LOW))
     assert high.virtual_time < NOON_MS < low.virtual_time
 
 
