@@ -1,49 +1,79 @@
-"""Jobs through a node and a worker on SQLite: how many, and how soon after the acknowledgment a handler starts."""
+"""Jobs through a node and workers: how many, at what cost, and how soon after the acknowledgment a handler starts."""
 
 import asyncio
 import contextlib
 import statistics
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from benchmarks import processes
+from benchmarks import processes, stores
+from benchmarks.stores import Place
 from streamer.client import Session, connect
 from streamer.jobs import ids
 from streamer.jobs.model import Submission
-from streamer.store.open import open_store
 
 SOCKETS: Final = 50
-JOBS_EACH: Final = 60
 IN_FLIGHT_EACH: Final = 20
-ALONE: Final = 300
 ACTION: Final = "benchmark_clock"
+UPDATES: Final = 200
 
 
-async def jobs_per_s(url: str, token: str) -> float:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much an engine is asked for: DynamoDB Local does some 200 writes a second."""
+
+    jobs_each: int  # per socket
+    alone: dict[str, int]  # one after the other, by the way in which workers hear of them
+
+
+LOADS: Final = {
+    "SQLite": Load(60, {"direct": 300, "sweep": 10}),
+    "DynamoDB Local": Load(8, {"direct": 150, "stream": 40, "sweep": 10}),
+}
+
+
+# --- many at a time -------------------------------------------------------------------------------------------
+
+
+async def jobs_per_s(url: str, each: int) -> float:
     async with contextlib.AsyncExitStack() as stack:
-        sessions = [await stack.enter_async_context(connect(url, token)) for _ in range(SOCKETS)]
+        sessions = [await stack.enter_async_context(connect(url, processes.token())) for _ in range(SOCKETS)]
         start = time.perf_counter()
-        await asyncio.gather(*(_many(session) for session in sessions))
-        return SOCKETS * JOBS_EACH / (time.perf_counter() - start)
+        await asyncio.gather(*(_many(session, each) for session in sessions))
+        return SOCKETS * each / (time.perf_counter() - start)
 
 
-async def _many(session: Session) -> None:
+async def _many(session: Session, jobs: int) -> None:
     turn = asyncio.Semaphore(IN_FLIGHT_EACH)
 
     async def one() -> None:
         async with turn:
             await session.call(ACTION, {})
 
-    await asyncio.gather(*(one() for _ in range(JOBS_EACH)))
+    await asyncio.gather(*(one() for _ in range(jobs)))
 
 
-async def start_delay_ms(url: str, token: str) -> float:
-    """p50 from the time stamp of the acknowledgment to the handler's first line, one job at a time."""
+def throughput(place: Place, workers: int) -> None:
+    each = LOADS[place.name].jobs_each
+    with system(place, workers) as (url, pids):
+        asyncio.run(jobs_per_s(url, each))  # warm-up
+        before = [processes.cpu_s(pid) for pid in pids]
+        rate = asyncio.run(jobs_per_s(url, each))
+        used = [(processes.cpu_s(pid) - cpu) * 1e6 / (SOCKETS * each) for pid, cpu in zip(pids, before, strict=True)]
+    node, worker = used[0], sum(used[1:])
+    print(f"  {workers} worker(s): {rate:.0f} jobs/s · CPU per job: node {node:.0f} µs, workers {worker:.0f} µs")
+
+
+# --- one at a time --------------------------------------------------------------------------------------------
+
+
+async def start_delay_ms(url: str, jobs: int) -> float:
+    """p50 from the time stamp of the acknowledgment to the handler's first line."""
     delays: list[float] = []
-    async with connect(url, token) as session:
-        for _ in range(ALONE):
+    async with connect(url, processes.token()) as session:
+        for _ in range(jobs):
             submission = session.submit(ACTION, {})
             started = await submission
             assert submission.acknowledged is not None
@@ -51,52 +81,61 @@ async def start_delay_ms(url: str, token: str) -> float:
     return statistics.median(delays)
 
 
-async def update_ms(folder: Path) -> float:
-    """p50 of one conditional update (a claim) on a store of the same kind."""
-    async with open_store(f"sqlite:///{folder / 'floor.db'}") as store:
-        await store.create()
-        taken: list[float] = []
-        for number in range(ALONE):
-            enqueued = await store.requests.enqueue(_submission(str(number)))
+async def update_ms(place: Place) -> float:
+    """p50 of one conditional update (a claim), from this process to the same store."""
+    taken: list[float] = []
+    async with place.open() as store:
+        for _ in range(UPDATES):
+            enqueued = await store.requests.enqueue(_submission())
             start = time.perf_counter()
-            await store.requests.claim(enqueued.job.job_id, "default", "floor")
+            await store.requests.claim(enqueued.job.job_id, "floor", "floor")
             taken.append((time.perf_counter() - start) * 1000)
     return statistics.median(taken)
 
 
-def _submission(client_id: str) -> Submission:
+def _submission() -> Submission:
     return Submission(
-        tenant="bench",
-        user="bench",
-        client_id=client_id,
+        tenant=processes.TENANT,
+        user=processes.USER,
+        client_id=ids.nonce(),
         action=ACTION,
+        queue="floor",
         payload=b"{}",
         payload_hash=ids.payload_hash(ACTION, {}),
         start_within_ms=3_600_000,
     )
 
 
-async def measure(port: int, pids: tuple[int, int], folder: Path) -> None:
-    url, token = f"ws://127.0.0.1:{port}/ws", processes.token()
-    await jobs_per_s(url, token)  # warm-up
-    before = [processes.cpu_s(pid) for pid in pids]
-    rate = await jobs_per_s(url, token)
-    node, worker = (
-        (processes.cpu_s(pid) - cpu) * 1e6 / (SOCKETS * JOBS_EACH) for pid, cpu in zip(pids, before, strict=True)
-    )
-    print(f"  {rate:.0f} jobs/s · CPU per job: node {node:.0f} µs, worker {worker:.0f} µs")
-    delay, update = await start_delay_ms(url, token), await update_ms(folder)
-    print(f"  acknowledgment to handler p50 {delay:.2f} ms · one conditional update p50 {update:.2f} ms")
-    print(f"  ratio {delay / update:.2f}")
+def latency(place: Place, way: str) -> None:
+    with system(place, 1, STREAMER_WAKEUPS=way) as (url, _):
+        asyncio.run(start_delay_ms(url, 5))  # warm-up
+        delay = asyncio.run(start_delay_ms(url, LOADS[place.name].alone[way]))
+        update = asyncio.run(update_ms(place))
+    print(f"  {way} alone: p50 {delay:.2f} ms · one conditional update {update:.2f} ms · ratio {delay / update:.2f}")
+
+
+# --- both -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def system(place: Place, workers: int, **env: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """The URL of a node, and the pids of node and workers."""
+    environment = {**place.environment, **env}
+    with contextlib.ExitStack() as stack:
+        node, port = stack.enter_context(processes.node(environment))
+        pids = [stack.enter_context(processes.worker(environment)) for _ in range(workers)]
+        yield f"ws://127.0.0.1:{port}/ws", [node, *pids]
 
 
 def main() -> None:
-    print(f"Jobs through one node and one worker on SQLite, {SOCKETS} sockets")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        environment = processes.environment(folder)
-        with processes.node(environment) as (node, port), processes.worker(environment) as worker:
-            asyncio.run(measure(port, (node, worker), folder))
+    for opened in (stores.sqlite, stores.dynamodb):
+        with opened() as place:
+            print(f"Jobs through one node on {place.name}, {SOCKETS} sockets")
+            for workers in (1, 2):
+                throughput(place, workers)
+            print("From the stored acknowledgment to the handler's first line, one job at a time")
+            for way in LOADS[place.name].alone:
+                latency(place, way)
 
 
 if __name__ == "__main__":

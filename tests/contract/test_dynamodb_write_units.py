@@ -22,12 +22,12 @@ class Bill:
     """Units per table (its name without the prefix) and index."""
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self.units: Counter[str] = Counter()
 
     def add(self, _verb: str, consumed: Any) -> None:
         for each in consumed if isinstance(consumed, list) else [consumed]:
-            self._add(each["TableName"].removeprefix(self._prefix), each.get("Table", {}))
+            self._add(each["TableName"].removeprefix(self.prefix), each.get("Table", {}))
             for index, cost in each.get("GlobalSecondaryIndexes", {}).items():
                 self._add(index, cost)
 

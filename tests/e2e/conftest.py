@@ -11,6 +11,30 @@ from tests.support.store import Engine
 from tests.support.system import System, system
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A story that is marked `each_wakeup` is told with all ways in which workers hear of work, and with each alone."""
+    if metafunc.definition.get_closest_marker("each_wakeup") is not None:
+        metafunc.parametrize("wakeups", [None, "direct", "stream", "sweep"], ids=["all", "direct", "stream", "sweep"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """SQLite has no stream, and its other ways are the same: there, all at once will do."""
+    left_out = [item for item in items if _is_for_dynamodb(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _is_for_dynamodb(item: pytest.Item) -> bool:
+    chosen = getattr(getattr(item, "callspec", None), "params", {})
+    return chosen.get("wakeups") is not None and chosen.get("engine") == "sqlite"
+
+
+@pytest.fixture
+def wakeups() -> str | None:
+    """The one way in which workers hear of work; None: all that there are."""
+    return None
+
+
 @pytest.fixture
 async def own_engine(engine: Engine) -> Engine:
     """Like `engine`, with tables that no other test uses."""
@@ -23,7 +47,8 @@ async def own_engine(engine: Engine) -> Engine:
 
 
 @pytest.fixture
-async def streamer(own_engine: Engine, tmp_path: Path) -> AsyncIterator[System]:
+async def streamer(own_engine: Engine, tmp_path: Path, wakeups: str | None) -> AsyncIterator[System]:
     """A system without processes yet."""
-    async with system(tmp_path, own_engine) as running:
+    env = {} if wakeups is None else {"STREAMER_WAKEUPS": wakeups}
+    async with system(tmp_path, own_engine, env) as running:
         yield running

@@ -1,8 +1,11 @@
 """A client changes its mind: about a job that waits, and about one that runs."""
 
+import pytest
+
 from tests.support.system import System
 
 
+@pytest.mark.each_wakeup
 async def test_a_running_job_is_stopped(streamer: System) -> None:
     url = await (await streamer.node()).url()
     await streamer.worker()

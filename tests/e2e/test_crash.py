@@ -1,5 +1,7 @@
 """Workers that die, stand still or leave in the middle of a job: the client gets exactly one outcome."""
 
+import pytest
+
 from tests.support.metrics import metric
 from tests.support.system import System
 from tests.support.until import until
@@ -7,6 +9,7 @@ from tests.support.until import until
 WALK = {"steps": 30, "step_s": 0.1, "say": "done"}
 
 
+@pytest.mark.each_wakeup
 async def test_a_killed_worker_costs_an_attempt_and_no_job(streamer: System) -> None:
     node = await streamer.node()
     workers = [await streamer.worker(), await streamer.worker()]
@@ -23,6 +26,7 @@ async def test_a_killed_worker_costs_an_attempt_and_no_job(streamer: System) -> 
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_a_worker_that_stood_still_for_too_long_drops_what_it_ran(streamer: System) -> None:
     node = await streamer.node()
     workers = [await streamer.worker(), await streamer.worker()]
@@ -61,6 +65,7 @@ async def test_what_a_zombie_writes_is_refused_and_what_it_says_is_dropped(strea
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_a_worker_that_is_told_to_leave_gives_jobs_back_at_no_cost(streamer: System) -> None:
     node = await streamer.node()
     workers = [await streamer.worker(STREAMER_GRACE_S="0.5"), await streamer.worker(STREAMER_GRACE_S="0.5")]
@@ -77,6 +82,7 @@ async def test_a_worker_that_is_told_to_leave_gives_jobs_back_at_no_cost(streame
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_a_worker_that_is_told_to_leave_finishes_what_it_can(streamer: System) -> None:
     node = await streamer.node()
     worker = await streamer.worker()

@@ -3,11 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.support.system import System
 
 SLOW = {"steps": 20, "step_s": 0.1, "say": "mine"}
 
 
+@pytest.mark.each_wakeup
 async def test_fifty_submits_of_one_id_on_five_connections_of_two_nodes(streamer: System) -> None:
     urls = [await (await streamer.node()).url() for _ in range(2)]
     await streamer.worker()
@@ -55,6 +58,7 @@ async def test_tenants_and_users_do_not_meet_in_an_id(streamer: System) -> None:
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_a_finished_request_is_told_again_and_not_run_again(streamer: System) -> None:
     url = await (await streamer.node()).url()
     await streamer.worker()

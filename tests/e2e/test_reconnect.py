@@ -23,6 +23,7 @@ def seen(client: WireClient, request_id: str) -> dict[str, Any]:
     return {"request_id": request_id, "attempt": last[0], "seq": last[1], "chunks": chunks}
 
 
+@pytest.mark.each_wakeup
 async def test_a_worker_that_dies_between_its_outcome_and_saying_so(streamer: System) -> None:
     """The outcome is in the row, and nobody was told: the node that a client waits at finds it."""
     node = await streamer.node()
@@ -36,6 +37,7 @@ async def test_a_worker_that_dies_between_its_outcome_and_saying_so(streamer: Sy
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_a_node_is_killed_and_its_client_goes_on_at_another(streamer: System) -> None:
     first, second = await streamer.node(), await streamer.node()
     await streamer.worker()

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from streamer import Context, action
+from streamer import Context, Retry, action
 
 
 class Steps(BaseModel):
@@ -77,6 +78,22 @@ async def burst(ctx: Context, request: Burst) -> dict[str, Any]:
             emitted += 1
         await asyncio.sleep(request.step_s)
     return {"progress": told, "chunks": emitted, "attempt": ctx.attempt}
+
+
+class Flaky(BaseModel):
+    """What `flaky` is asked for: to fail so often, and to run again so many seconds later."""
+
+    failures: int = Field(1, ge=0)
+    after_s: float = Field(0.0, ge=0)
+
+
+@action("flaky", mode="queued", retries=3)
+async def flaky(ctx: Context, request: Flaky) -> dict[str, Any]:
+    """Asks for another attempt until it has had its failures."""
+    _note_start(ctx)
+    if ctx.attempt <= request.failures:
+        raise Retry(after=timedelta(seconds=request.after_s))
+    return {"attempt": ctx.attempt}
 
 
 def _note_start(ctx: Context) -> None:
