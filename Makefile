@@ -67,6 +67,7 @@ browser-test: $(DEV_READY) ## the console page in Chromium
 bench: $(DEV_READY) ## what it costs: ratios and CPU, nothing is asserted
 	$(BIN)/python -m benchmarks.bench_inline
 	$(BIN)/python -m benchmarks.bench_queue
+	$(BIN)/python -m benchmarks.bench_recovery
 	$(BIN)/python -m benchmarks.bench_delivery
 	$(BIN)/python -m benchmarks.bench_idle
 

@@ -1,5 +1,6 @@
 """The actions that benchmarks call."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -22,3 +23,9 @@ async def benchmark_echo(ctx: streamer.Context, request: Message) -> dict[str, A
 async def benchmark_clock(ctx: streamer.Context, request: dict[str, Any]) -> float:  # noqa: ARG001  # the shape of a handler
     """The moment of its first line."""
     return time.time()
+
+
+@streamer.action("benchmark_sleep", mode="queued", retries=3)
+async def benchmark_sleep() -> None:
+    """Runs for as long as anybody looks."""
+    await asyncio.sleep(600)

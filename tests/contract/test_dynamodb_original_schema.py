@@ -2,8 +2,8 @@
 other column of the table in `docs/queue.md`.
 
 Its table (github.com/pay-theory/streamer, internal/store/migrations.go) has two indexes that hold all attributes,
-by connection and by status; its writes are those of internal/store/request_queue.go. Nothing of output or checkpoints is
-stored there.
+by connection and by status; its writes are those of internal/store/request_queue.go. Output and checkpoints have no
+place there.
 """
 
 from collections.abc import AsyncIterator
