@@ -46,10 +46,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some changes, and the cursor to what follows; None: the shard is closed and this was its end."""
+    """Some changes, and the cursor to what follows; None: the shard is closed and this was its end.
+
+    `position` is that of the newest change, those that were left out included; None: there was none.
+    """
 
     changes: Sequence[Change]
     cursor: str | None
+    position: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

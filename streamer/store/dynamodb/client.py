@@ -4,12 +4,12 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final, Literal
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, NoRegionError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoRegionError
 
 from streamer.errors import ConfigurationError
 from streamer.store.base import Observer
@@ -19,6 +19,7 @@ from streamer.store.dynamodb.requests import Request
 Answer = Mapping[str, Any]
 Send = Callable[[str, Request], Awaitable[Answer]]
 """Sends one request: the operation by the SDK's name, such as "update_item", and its parameters."""
+Service = Literal["dynamodb", "dynamodbstreams"]
 OnCapacity = Callable[[str, Any], None]
 """Told of what a call cost: verb, and `ConsumedCapacity` per table and index."""
 
@@ -61,7 +62,7 @@ class Client:
         self._limit_s = limit_s
 
     async def call(self, verb: str, operation: str, request: Request) -> Answer:
-        """Raises ConditionFailed, InvalidRequest, Missing, Busy, StoreUnavailable."""
+        """Raises ConditionFailed, InvalidRequest, Missing, Busy, StoreUnavailable; of a stream Expired, Trimmed too."""
         started = time.perf_counter()
         try:
             answer = await self._bounded(operation, request)
@@ -94,18 +95,21 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(config: AioConfig) -> AsyncIterator[Send]:
+async def connected(config: AioConfig, service: Service = "dynamodb") -> AsyncIterator[Send]:
     """A client of the SDK for as long as the process lives. Region, endpoint and credentials are the SDK's own
     variables; AWS_REGION is read here, because botocore knows only AWS_DEFAULT_REGION.
 
-    Raises ConfigurationError in one sentence.
+    Raises ConfigurationError in one sentence, CredentialRetrievalError where those are to be had elsewhere and cannot
+    be for now.
     """
     async with AsyncExitStack() as stack:
         try:
             session = aioboto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-            sdk = await stack.enter_async_context(session.client("dynamodb", config=config))
+            sdk = await stack.enter_async_context(session.client(service, config=config))
         except NoRegionError as error:
             raise ConfigurationError("DynamoDB needs a region: set AWS_REGION.") from error
+        except CredentialRetrievalError:
+            raise
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"The AWS SDK refuses its settings for DynamoDB: {error}") from error
 
@@ -113,4 +117,32 @@ async def connected(config: AioConfig) -> AsyncIterator[Send]:
             answer: Answer = await getattr(sdk, operation)(**request)
             return answer
 
+        yield send
+
+
+@asynccontextmanager
+async def on_demand(
+    connect: Callable[[], AbstractAsyncContextManager[Send]], *, at_once: bool = False
+) -> AsyncIterator[Send]:
+    """A client that is connected at its first request: a process that makes none does not pay for it.
+
+    With `at_once` before that, so that wrong settings are told at the start; only where credentials cannot be had for
+    now, the first request asks for them again, and is refused until there are some.
+    """
+    async with AsyncExitStack() as stack:
+        connecting = asyncio.Lock()
+        made: list[Send] = []  # one, after the first request
+
+        async def connected_send() -> Send:
+            async with connecting:
+                if not made:
+                    made.append(await stack.enter_async_context(connect()))
+            return made[0]
+
+        async def send(operation: str, request: Request) -> Answer:
+            return await (await connected_send())(operation, request)
+
+        if at_once:
+            with suppress(CredentialRetrievalError):
+                await connected_send()
         yield send

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from streamer.errors import StoreUnavailable
 from streamer.store.dynamodb.items import Item
+from streamer.store.feed import Expired, Trimmed
 
 CAUGHT: Final = (ClientError, BotoCoreError, TransportError, TimeoutError, OSError)
 """Everything that the SDK raises for an answer or for its absence. `asyncio.CancelledError` is none of them."""
@@ -30,7 +31,7 @@ class Missing(StoreUnavailable):
 
 
 class Busy(StoreUnavailable):
-    """Somebody is changing this table right now."""
+    """Somebody is changing this table right now; or, of a stream: asked too often."""
 
 
 TABLE: Final[Mapping[str, type[Exception]]] = {
@@ -39,6 +40,8 @@ TABLE: Final[Mapping[str, type[Exception]]] = {
     "ResourceNotFoundException": Missing,
     "ResourceInUseException": Busy,
     "LimitExceededException": Busy,
+    "TrimmedDataAccessException": Trimmed,
+    "ExpiredIteratorException": Expired,
 }
 """Error code -> ours. Every other one (throttled, out of order, not allowed, unknown) is `StoreUnavailable`, and
 the whole of it stays in the chain for the log."""

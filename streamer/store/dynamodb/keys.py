@@ -20,6 +20,8 @@ CONNECTION_ID: Final = "ConnectionID"
 KIND: Final = "Kind"
 NODE_ID: Final = "NodeID"
 SORT_KEY: Final = "SK"
+LEASE_KEY: Final = "LeaseKey"
+SHARD_ID: Final = "ShardID"
 EXPIRES: Final = "expires"  # in every table: Unix seconds, DynamoDB's time to live
 
 DISPATCH_INDEX: Final = "DispatchIndex"
@@ -94,6 +96,14 @@ SUBSCRIPTION: Final = {
     "expires_ms": EXPIRES,
 }
 """Field of `Subscription` -> attribute of `streamer_subscriptions`."""
+
+LEASE: Final = {
+    "owner": "ow",
+    "counter": "ct",
+    "position": "ps",
+    "is_done": "dn",
+}
+"""Field of `Lease` -> attribute of `streamer_leases`. Its key is the pair LeaseKey (the id of the feed), ShardID."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ Description = Mapping[str, Any]
 Key = Mapping[str, str]
 """Attribute -> its type ("S", "N"); the partition key first, then the sort key."""
 
+VIEW: Final = "NEW_AND_OLD_IMAGES"
+"""What a stream shows of every change: which changes matter is told by the row before and after."""
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _LOOKS: Final = 200
@@ -63,6 +65,7 @@ def declared(names: keys.TableNames) -> list[Table]:
         Table(names.subscriptions, {keys.REQUEST_ID: "S", keys.CONNECTION_ID: "S"}, {}),
         Table(names.events, {keys.REQUEST_ID: "S", keys.SORT_KEY: "S"}, {}),
         Table(names.nodes, {keys.KIND: "S", keys.NODE_ID: "S"}, {}, expires=False),
+        Table(names.leases, {keys.LEASE_KEY: "S", keys.SHARD_ID: "S"}, {}),
     ]
 
 
@@ -84,7 +87,7 @@ def create_table(table: Table) -> Request:
     return request
 
 
-_STREAM: Final = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+_STREAM: Final = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": VIEW}}
 
 
 def create_index(table: Table, index: str) -> Request:

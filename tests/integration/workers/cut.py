@@ -31,6 +31,10 @@ class Cut:
         self.events = _Front(self, store.events)
         self.inbox = _Front(self, store.inbox)
 
+    def __getattr__(self, name: str) -> Any:
+        """What no verb reaches the store by."""
+        return getattr(self.inner, name)
+
     @property
     def store(self) -> Store:
         return cast("Store", self)

@@ -1,7 +1,11 @@
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
+from botocore.utils import ContainerMetadataFetcher
 
 from streamer.errors import ConfigurationError, StoreUnavailable
 from streamer.store.dynamodb import client as clients
@@ -125,6 +129,80 @@ async def test_settings_that_the_sdk_refuses(aws: pytest.MonkeyPatch, name: str,
     with pytest.raises(ConfigurationError, match=said):
         async with clients.connected(clients.CALLS):
             pass
+
+
+async def test_a_client_on_demand_is_connected_once_and_closed() -> None:
+    told: list[str] = []
+    send = Recorder({"n": 1}, {"n": 2})
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Recorder]:
+        told.append("connected")
+        yield send
+        told.append("closed")
+
+    async with clients.on_demand(connect) as on_demand:
+        assert told == []
+        answers = await asyncio.gather(on_demand("get_records", {}), on_demand("get_records", {}))
+        assert sorted(answer["n"] for answer in answers) == [1, 2]
+        assert told == ["connected"]
+    assert told == ["connected", "closed"]
+
+
+async def test_a_client_on_demand_that_nobody_asks_is_never_connected() -> None:
+    def connect() -> NoReturn:
+        raise AssertionError("nobody asked")
+
+    async with clients.on_demand(connect) as on_demand:
+        assert callable(on_demand)
+
+
+async def test_a_client_that_is_wanted_at_once_waits_for_its_credentials_only() -> None:
+    told: list[str] = []
+    missing = [CredentialRetrievalError(provider="container-role", error_msg="down")] * 2
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Recorder]:
+        told.append("asked")
+        if missing:
+            raise missing.pop()
+        yield Recorder({"n": 1})
+
+    async with clients.on_demand(connect, at_once=True) as send:
+        assert told == ["asked"]
+        with pytest.raises(StoreUnavailable):
+            await Client(send).call("list_tables", "list_tables", {})
+        assert await send("list_tables", {}) == {"n": 1}
+    assert told == ["asked"] * 3
+
+
+async def test_what_is_wrong_for_good_is_told_at_once() -> None:
+    def connect() -> NoReturn:
+        raise ConfigurationError("no region")
+
+    with pytest.raises(ConfigurationError):
+        async with clients.on_demand(connect, at_once=True):
+            pass
+
+
+async def test_credentials_that_cannot_be_had_for_now_are_no_wrong_setting(
+    aws: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.setenv("AWS_REGION", "us-east-1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        aws.delenv(name, raising=False)
+    aws.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    with pytest.raises(CredentialRetrievalError):
+        async with clients.connected(clients.CALLS):
+            pass
+
+
+async def test_streams_are_a_service_of_their_own(aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("AWS_REGION", "us-east-1")
+    async with clients.connected(clients.BEATS, "dynamodbstreams") as send:
+        with pytest.raises(AttributeError):
+            await send("put_item", {})
 
 
 async def test_nobody_listens(aws: pytest.MonkeyPatch) -> None:

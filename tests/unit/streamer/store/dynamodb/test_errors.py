@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 
 from streamer.errors import StoreUnavailable
 from streamer.store.dynamodb.errors import CAUGHT, Busy, ConditionFailed, InvalidRequest, Missing, translated
+from streamer.store.feed import Expired, Trimmed
 from tests.unit.streamer.store.dynamodb.recorder import CONDITION_FAILED, refusal
 
 
@@ -17,6 +18,8 @@ from tests.unit.streamer.store.dynamodb.recorder import CONDITION_FAILED, refusa
         ("ResourceNotFoundException", Missing),
         ("ResourceInUseException", Busy),
         ("LimitExceededException", Busy),
+        ("TrimmedDataAccessException", Trimmed),
+        ("ExpiredIteratorException", Expired),
         ("ProvisionedThroughputExceededException", StoreUnavailable),
         ("ThrottlingException", StoreUnavailable),
         ("InternalServerError", StoreUnavailable),

@@ -30,7 +30,8 @@ def test_claim() -> None:
         "ConditionExpression": (
             "#st IN (:PENDING, :RETRYING) AND #qu = :if_qu AND #v <= :if_v "
             "AND (attribute_not_exists(#due) OR #due <= :if_due) "
-            "AND (attribute_not_exists(#sb) OR #sb > :after_sb) AND attribute_not_exists(#cr)"
+            "AND (attribute_not_exists(#sb) OR #sb > :after_sb) "
+            "AND (attribute_not_exists(#dl) OR #dl > :after_dl) AND attribute_not_exists(#cr)"
         ),
         "ExpressionAttributeNames": {
             f"#{name}": name
@@ -45,6 +46,7 @@ def test_claim() -> None:
                 "pr",
                 "due",
                 "sb",
+                "dl",
                 "at",
                 "qu",
                 "v",
@@ -63,9 +65,10 @@ def test_claim() -> None:
             ":PENDING": {"S": "PENDING"},
             ":RETRYING": {"S": "RETRYING"},
             ":if_qu": {"S": "default"},
-            ":if_v": {"N": "1"},
+            ":if_v": {"N": "2"},
             ":if_due": {"N": "17"},
             ":after_sb": {"N": "17"},
+            ":after_dl": {"N": "17"},
         },
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

@@ -8,16 +8,18 @@ from tests.support.jobs import Clock, row, submission
 from tests.unit.streamer.store.dynamodb.recorder import Recorder
 
 
-def store(send: Recorder, beats: Recorder | None = None) -> DynamoDBStore:
-    beating = (beats or Recorder()).client
-    return DynamoDBStore(send.client, beating, table_prefix="s_", retention=Retention(), clock=Clock())
+def store(send: Recorder, beats: Recorder | None = None, streams: Recorder | None = None) -> DynamoDBStore:
+    others = [(other or Recorder()).client for other in (beats, streams)]
+    return DynamoDBStore(send.client, *others, table_prefix="s_", retention=Retention(), clock=Clock())
 
 
 async def test_the_queue_writes_to_the_tables_of_its_prefix() -> None:
-    send = Recorder()
-    enqueued = await store(send).requests.enqueue(submission())
+    send = Recorder(*[{"Items": []}] * 9)  # nobody has told yet how far the queue has come
+    beats = Recorder({"Attributes": {"beat": {"N": "1"}}})
+    enqueued = await store(send, beats).requests.enqueue(submission())
     assert enqueued.created
-    assert send.requests("TableName") == ["s_requests"]
+    assert send.asked[-1][0] == "put_item"
+    assert set(send.requests("TableName")) == {"s_nodes", "s_requests"}
 
 
 async def test_the_queue_reads_rows() -> None:
@@ -32,6 +34,17 @@ async def test_the_connections_have_the_clock() -> None:
 async def test_beats_have_their_own_client() -> None:
     beats = Recorder({"Attributes": {"beat": {"N": "1"}}})
     assert await store(Recorder(), beats).nodes.beat("worker", "s", {}) == 1
+
+
+async def test_the_feed_has_its_own_client() -> None:
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    described = {"Table": {"StreamSpecification": stream, "LatestStreamArn": "arn:aws:stream/1"}}
+    streams = Recorder({"StreamDescription": {"Shards": []}})
+    feeds = store(Recorder(described), streams=streams).feeds
+    assert feeds is not None
+    async with feeds.open() as feed:
+        assert await feed.shards() == []
+    assert streams.operations == ["describe_stream"]
 
 
 async def test_check_and_create_look_at_the_tables() -> None:

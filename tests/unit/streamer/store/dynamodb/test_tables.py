@@ -11,7 +11,7 @@ from streamer.store.dynamodb.requests import Request
 from tests.unit.streamer.store.dynamodb.recorder import Recorder, refusal
 
 NAMES = keys.TableNames("s_")
-REQUESTS, CONNECTIONS, SUBSCRIPTIONS, EVENTS, NODES = tables.declared(NAMES)
+REQUESTS, CONNECTIONS, SUBSCRIPTIONS, EVENTS, NODES, LEASES = tables.declared(NAMES)
 ENABLED = "ENABLED"
 
 
@@ -33,6 +33,7 @@ def test_the_declared_tables() -> None:
         "s_subscriptions",
         "s_events",
         "s_nodes",
+        "s_leases",
     ]
     assert tables.create_table(REQUESTS) == {
         "TableName": "s_requests",
@@ -77,6 +78,14 @@ def test_watchers_lie_with_their_job() -> None:
         {"AttributeName": "ConnectionID", "KeyType": "RANGE"},
     ]
     assert SUBSCRIPTIONS.expires
+
+
+def test_the_leases_of_a_feed_lie_together() -> None:
+    assert tables.create_table(LEASES)["KeySchema"] == [
+        {"AttributeName": "LeaseKey", "KeyType": "HASH"},
+        {"AttributeName": "ShardID", "KeyType": "RANGE"},
+    ]
+    assert LEASES.expires
 
 
 def test_an_index_for_a_live_table_defines_only_its_own_attributes() -> None:
@@ -210,8 +219,10 @@ async def test_create_makes_everything_and_waits_for_it() -> None:
         "create_table s_events",
         "update_time_to_live s_events",
         "create_table s_nodes",
+        "create_table s_leases",
+        "update_time_to_live s_leases",
     ]
-    assert len(pauses) == 5  # each table was CREATING once
+    assert len(pauses) == 6  # each table was CREATING once
     await tables.check(Client(account), NAMES)
 
 
@@ -239,8 +250,8 @@ async def test_missing_indexes_and_stream_are_added_to_a_live_table_one_at_a_tim
 async def test_somebody_else_makes_the_same_table() -> None:
     account = Account()
     account.refusals = [refusal("ResourceInUseException"), refusal("LimitExceededException")]
-    assert len(await create(account)) == 7
-    assert len(account.steps) == 9
+    assert len(await create(account)) == 8
+    assert len(account.steps) == 11
 
 
 async def test_somebody_else_enabled_the_time_to_live() -> None:
