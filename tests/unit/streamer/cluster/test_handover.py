@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from streamer.cluster.calls import Unreachable
+from streamer.cluster.handover import Handover
 from streamer.cluster.registry import WORKER, Peers
 from tests.support import jobs
 from tests.unit.streamer.cluster.nodes import Nodes
-from workers.handover import Handover
 
 ABLE: dict[str, Any] = {
     "endpoint": "http://b",
@@ -48,7 +48,7 @@ async def test_one_that_may_run_it_is_told() -> None:
     world = World()
     await world.offer()
     job = jobs.row()
-    hint = {"id": job.job_id, "queue": "default", "action": "report"}
+    hint = {"id": job.job_id, "queue": "default", "action": "report", "wakeup": "direct"}
     assert world.posted == [("http://b", "/internal/hint", {"jobs": [hint]})]
 
 
@@ -59,6 +59,14 @@ async def test_one_that_may_not_is_left_alone(change: dict[str, Any]) -> None:
     world = World()
     await world.offer(**change)
     assert world.posted == []
+
+
+async def test_only_one_that_takes_hints_of_this_way_is_told() -> None:
+    world = World()
+    await world.offer(wakeups=["sweep", "stream"])
+    assert world.posted == []
+    await world.offer(wakeups=["direct"])
+    assert len(world.posted) == 1
 
 
 async def test_one_that_does_not_answer_costs_nothing() -> None:

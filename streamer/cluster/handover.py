@@ -28,13 +28,13 @@ class Handover:
         self._workers = workers
         self._own_id = own_id
 
-    async def offer(self, row: Job) -> None:
-        """Tells one of those that may run it; never raises."""
-        able = [worker for worker in self._workers.rows() if self._suits(worker, row)]
+    async def offer(self, row: Job, wakeup: str = "direct") -> None:
+        """Tells one of those that may run it, and by which wake-up it was found; never raises."""
+        able = [worker for worker in self._workers.rows() if self._suits(worker, row) and _takes(worker, wakeup)]
         if not able:
             return
         endpoint = random.choice(able).info["endpoint"]  # noqa: S311  # spreads load, guards nothing
-        hint = {"id": row.job_id, "queue": row.queue, "action": row.action}
+        hint = {"id": row.job_id, "queue": row.queue, "action": row.action, "wakeup": wakeup}
         try:
             await self._post(endpoint, HINT, orjson.dumps({"jobs": [hint]}))
         except (Unreachable, Gone) as error:
@@ -50,3 +50,8 @@ class Handover:
             and row.queue in info.get("queues", ())
             and row.action in info.get("actions", ())
         )
+
+
+def _takes(worker: NodeRow, wakeup: str) -> bool:
+    """Whether it takes hints of this way; one of an older version says nothing of it."""
+    return wakeup in worker.info.get("wakeups", (wakeup,))
