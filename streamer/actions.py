@@ -1,6 +1,6 @@
 """What user modules declare, and the registry that a process makes of it.
 
-`action`, `register`, `middleware` and `lifespan` note down what a module declares while it is imported;
+`action`, `register`, `every`, `middleware` and `lifespan` note down what a module declares while it is imported;
 `load_registry` imports the modules that a process is told to, and gathers what they declared.
 """
 
@@ -10,18 +10,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, Unpack
 
-from streamer import handlers
+from streamer import handlers, schedules
 from streamer.definitions import Action, Options, define
 from streamer.errors import ConfigurationError
 from streamer.registry import Lifespan, Middleware, Registry
+from streamer.schedules import Schedule
 
-__all__ = ["Action", "Registry", "action", "define", "lifespan", "load_registry", "middleware", "register"]
+__all__ = ["Action", "Registry", "action", "define", "every", "lifespan", "load_registry", "middleware", "register"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = TypeVar("P", bound=Callable[[datetime], Any])
 
 DEMO: Final = "streamer.demo"
 
@@ -33,6 +36,7 @@ class _Declared:
     actions: list[Action] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
     lifespans: list[Lifespan] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
 
 
 _declared: Final[dict[str, _Declared]] = {}
@@ -77,6 +81,26 @@ def register(name: str, handler: Any, **options: Unpack[Options]) -> None:
     _declarations(module).actions.append(define(name, process, module=module, check=check, **options))
 
 
+def every(cron: str, *, action: str, **options: Unpack[schedules.Options]) -> Callable[[P], P]:
+    """Declares that `action` is started at each tick of `cron` (five fields), once, however many workers there are.
+
+    As a statement, its payload is that of `options`. As a decorator of `def payload(tick: datetime)`, it is what that
+    function gives; any worker may call it, so the same tick must give the same. `options`: see
+    `streamer.schedules.Options`, and docs/schedules.md. Raises ValueError for what cannot work.
+    """
+    module = _caller()
+    declared = _declarations(module).schedules
+    schedule = schedules.define(cron, action=action, module=module, **options)
+    declared.append(schedule)
+
+    def declare(function: P) -> P:
+        place = next(place for place, each in enumerate(declared) if each is schedule)
+        declared[place] = schedules.making(schedule, function)
+        return function
+
+    return declare
+
+
 def middleware(function: F) -> F:
     """Declares `async def mw(ctx, request, call_next)` around every run of every action, inline and queued.
 
@@ -104,7 +128,8 @@ def load_registry(modules: Sequence[str], *, threads: int) -> Registry:
     """The actions of `streamer.demo`, of these modules, of modules inside them, and of those that they import first.
 
     A module that is not found is looked for in the working directory too. Raises ConfigurationError, in a sentence,
-    for a module that cannot be imported, a name that is declared twice, or a second lifespan.
+    for a module that cannot be imported, a name that is declared twice, a second lifespan, or a schedule whose
+    action is unknown or refuses its payload.
     """
     names = dict.fromkeys(name for module in (DEMO, *modules) for name in _declaring(module))
     found = [_declared[name] for name in names]
@@ -116,6 +141,7 @@ def load_registry(modules: Sequence[str], *, threads: int) -> Registry:
         threads=threads,
         middleware=[each for declared in found for each in declared.middleware],
         lifespan=lifespans[0] if lifespans else nullcontext,
+        schedules=[each for declared in found for each in declared.schedules],
     )
 
 

@@ -1,14 +1,20 @@
 """What a handler may see and do: the same inline on a node and queued in a worker."""
 
 import asyncio
+import concurrent.futures
+import threading
 from collections.abc import Awaitable, Generator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import timedelta
 from math import isnan
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 
 import orjson
 import structlog
 from pydantic_core import to_jsonable_python
 
+from streamer.jobs import ids
 from streamer.jobs.model import Progress
 
 MAX_METADATA_BYTES: Final = 4_096
@@ -48,6 +54,46 @@ class _Done:
 
 
 DONE: Final[Awaitable[None]] = _Done()
+_CALLS: Final = threading.Lock()
+"""Held while what several threads of one run may change is changed. One for all runs: an inline run pays for nothing
+that it does not use."""
+
+
+class SubmitOptions(TypedDict, total=False):
+    """What may be said of a job beside its action and payload. Durations are seconds or a timedelta."""
+
+    priority: Literal["high", "normal", "low"]  # "normal"
+    delay: float | timedelta  # 0; not to be started before, at most a day
+    expires_in: float | timedelta | None  # None; without an outcome by then, it fails with TIMEOUT
+    metadata: Mapping[str, Any] | None  # None; what its handler sees as ctx.metadata, at most 4 KiB of JSON
+    durable: bool  # False; keep its outcome in the user's inbox until it is acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that was submitted: `request_id`, by which its user knows it, and `job_id`.
+
+    Stored once it was awaited, which gives it again; from a thread it is stored already.
+    """
+
+    request_id: str
+    job_id: str
+    _stored: Awaitable[None] = field(default=DONE, repr=False, compare=False)
+
+    def __await__(self) -> Generator[Any, Any, "Submitted"]:
+        yield from self._stored.__await__()
+        return Submitted(self.request_id, self.job_id)
+
+
+class Submitter(Protocol):
+    """Who stores the jobs that a handler starts. Called on the loop or from a thread."""
+
+    def submit(
+        self, tenant: str, user: str, client_id: str, action: str, payload: Any, options: SubmitOptions
+    ) -> Awaitable[None] | Future[None]:
+        """Checks everything, then stores the job: on the loop, when what is returned is awaited; else it is under way,
+        and what is returned can be waited for by a thread."""
+        ...
 
 
 class Context:
@@ -64,12 +110,15 @@ class Context:
     """
 
     __slots__ = (
+        "_is_cancelled",
         "_log",
         "_percentage",
         "_reporter",
+        "_submits",
+        "_submitter",
+        "_waits",
         "action",
         "attempt",
-        "cancelled",
         "checkpoint",
         "connection_id",
         "deadline",
@@ -96,6 +145,7 @@ class Context:
         reporter: Reporter | None = None,
         connection_id: str | None = None,
         job_id: str | None = None,
+        submitter: Submitter | None = None,
     ) -> None:
         self.request_id = request_id
         self.user = user
@@ -108,10 +158,23 @@ class Context:
         self.checkpoint = checkpoint
         self.connection_id = connection_id  # None in a worker
         self.job_id = job_id  # None inline
-        self.cancelled = False
+        self._is_cancelled = False
+        self._submitter = submitter  # None: what is submitted is not stored
+        self._submits = 0  # calls of `submit` so far
+        self._waits: tuple[Future[None], ...] = ()  # what threads wait for
         self._reporter = reporter  # None: what is told is checked, and goes nowhere
         self._percentage = 0.0
         self._log: structlog.typing.FilteringBoundLogger | None = None  # made when first asked for
+
+    @property
+    def cancelled(self) -> bool:
+        return self._is_cancelled
+
+    @cancelled.setter
+    def cancelled(self, is_cancelled: bool) -> None:
+        self._is_cancelled = is_cancelled
+        for stored in self._waits:
+            stored.cancel()
 
     @property
     def log(self) -> structlog.typing.FilteringBoundLogger:
@@ -164,6 +227,57 @@ class Context:
         self._require_running()
         encoded = _encoded(state, "a checkpoint", MAX_CHECKPOINT_BYTES)
         return DONE if self._reporter is None else self._reporter.save_checkpoint(encoded)
+
+    def submit(
+        self,
+        action: str,
+        payload: Any = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002  # the word of the protocol
+        **options: Unpack[SubmitOptions],
+    ) -> Submitted:
+        """Starts a job of the same user and tenant. `payload`: JSON values, models, dataclasses.
+
+        Stored when `await ctx.submit(..)` returns; from a thread, when plain `ctx.submit(..)` does. A worker is told
+        then. `id`: by which the user knows it; None: this job's id and the number of the call in this run, so an
+        attempt that runs again finds what the one before it started. Permissions and quotas are not asked.
+
+        Raises, before anything is stored: InvalidAction, InvalidPayload, ValueError for options or an id that cannot
+        be, CancelledError where the run was stopped. Then: DuplicateRequest where the id has another action or
+        payload, PayloadTooLarge, StoreUnavailable after trying for 30 s.
+        """
+        self._require_running()
+        client_id = self._next_id() if id is None else id
+        submitted = Submitted(client_id, ids.job_id(self.tenant, self.user, client_id))
+        if self._submitter is None:
+            return submitted
+        stored = self._submitter.submit(self.tenant, self.user, client_id, action, payload, options)
+        if isinstance(stored, Future):
+            self._wait_for(stored)
+            return submitted
+        return Submitted(submitted.request_id, submitted.job_id, stored)
+
+    def _next_id(self) -> str:
+        with _CALLS:
+            self._submits += 1
+            number = self._submits
+        parent = self.job_id or ids.job_id(self.tenant, self.user, self.request_id)
+        return f"{parent}.{number}"
+
+    def _wait_for(self, stored: Future[None]) -> None:
+        """Blocks this thread, until the run is stopped."""
+        with _CALLS:
+            self._waits = (*self._waits, stored)
+        if self._is_cancelled:  # before it was among those that are woken
+            stored.cancel()
+        try:
+            stored.result()
+        except concurrent.futures.CancelledError as error:
+            raise asyncio.CancelledError from error
+        finally:
+            with _CALLS:
+                self._waits = tuple(each for each in self._waits if each is not stored)
 
     def _require_running(self) -> None:
         """Whoever did not hear that it was stopped hears it here: a thread, or one that went on all the same."""

@@ -1,8 +1,10 @@
 """What modules declare, and the registries made of it. Modules here are real files, imported by name."""
 
 import itertools
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
@@ -245,6 +247,53 @@ def test_a_check_that_waits_is_our_fault(write: Write) -> None:
     assert "only process may" in str(broken.value.__cause__)
 
 
+# --- schedules
+
+CLEAN = """
+    @streamer.action("clean")
+    async def clean(ctx: Context, request: dict[str, int]) -> None: ...
+"""
+
+
+def test_schedules_are_declared_as_a_statement_and_as_a_decorator(write: Write) -> None:
+    source = """
+    streamer.every("0 3 * * *", action="clean", payload={"n": 1})
+
+    @streamer.every("*/5 * * * *", action="clean", name="often", timezone="Europe/Berlin", missed="skip")
+    def often(tick):
+        return {"n": tick.hour}
+    """
+    package = write(actions=CLEAN, times=source)
+    nightly, often = load(f"{package}.actions", f"{package}.times").schedules
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert (nightly.name, nightly.module, nightly.payload_at(noon)) == ("clean", f"{package}.times", {"n": 1})
+    assert (often.name, often.zone.key, often.missed) == ("often", "Europe/Berlin", "skip")
+    assert often.payload_at(noon) == {"n": 13}
+    assert load().schedules == []
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ('streamer.every("0 3 * * *", action="missing")', "starts missing, which no module declares"),
+        ('streamer.every("0 3 * * *", action="clean", payload={"n": "x"})', "clean refuses: .*n"),
+        ('streamer.every("0 3 * * *", action="clean", payload={})\n' * 2, "schedule clean is declared twice"),
+        ('streamer.every("0 3 * *", action="clean")', "cron text has 5 fields"),
+        ('streamer.every("0 3 * * *", action="clean", timezone="Nowhere")', "no time zone 'Nowhere'"),
+    ],
+)
+def test_schedules_that_cannot_work(write: Write, source: str, sentence: str) -> None:
+    package = write(actions=CLEAN, times=source)
+    with pytest.raises(ConfigurationError, match=sentence):
+        load(f"{package}.actions", f"{package}.times")
+
+
+def test_a_check_that_refuses_without_details_is_told_too(write: Write) -> None:
+    package = write(actions=CLASSES + '\n    streamer.every("0 3 * * *", action="waits", payload={"n": 1})')
+    with pytest.raises(ConfigurationError, match="waits refuses"):
+        load(f"{package}.actions")
+
+
 # --- the public face
 
 
@@ -259,9 +308,22 @@ def test_the_public_face() -> None:
         "ActionError",
         "Context",
         "Retry",
+        "Submitted",
         "action",
+        "every",
         "lifespan",
         "middleware",
         "register",
+        "submit",
+        "submitting",
     }
     assert all(hasattr(streamer, name) for name in streamer.__all__)
+    assert not hasattr(streamer, "anything_else")
+
+
+def test_an_import_brings_neither_http_nor_an_sdk() -> None:
+    """Another process imports: this one has them already."""
+    heavy = "{'aiohttp', 'aioboto3', 'botocore', 'starlette', 'uvicorn', 'sqlite3', 'streamer.backend'}"
+    program = f"import streamer, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from streamer.context import DONE, Context, Reporter
+from streamer.context import DONE, Context, Reporter, SubmitOptions, Submitted, Submitter
+from streamer.jobs import ids
 from streamer.jobs.model import Progress
+from tests.support.until import until
 
 
 class Heard(Reporter):
@@ -181,3 +184,101 @@ def test_log_lines_say_which_run_they_are_about() -> None:
     assert lines[0] == {**common, "attempt": 1, "connection_id": "c1", "event": "page_read", "page": 7}
     assert lines[1] == {**common, "attempt": 2, "job_id": "j1", "event": "one"}
     assert ctx.log is ctx.log
+
+
+class Stored(Submitter):
+    """Takes note of what is submitted; from a thread, it is stored when `crossing` is done."""
+
+    def __init__(self, crossing: "Future[None] | None" = None) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.stored: list[str] = []
+        self.crossing = crossing
+
+    def submit(
+        self, tenant: str, user: str, client_id: str, action: str, payload: Any, options: SubmitOptions
+    ) -> Awaitable[None] | Future[None]:
+        self.asked.append((tenant, user, client_id, action, payload, options))
+        return self.crossing or self._store(client_id)
+
+    async def _store(self, client_id: str) -> None:
+        self.stored.append(client_id)
+
+
+def parent(stored: Stored | None, **fields: Any) -> Context:
+    return Context("r1", "u", "t", "report", submitter=stored, **fields)
+
+
+async def test_a_job_that_a_job_starts_is_stored_when_it_was_awaited() -> None:
+    stored = Stored()
+    submitted = await parent(stored, job_id="j1").submit("resize", {"n": 1}, priority="low")
+    assert stored.asked == [("t", "u", "j1.1", "resize", {"n": 1}, {"priority": "low"})]
+    assert stored.stored == ["j1.1"]
+    assert submitted == Submitted("j1.1", ids.job_id("t", "u", "j1.1"))
+
+
+async def test_the_ids_of_the_jobs_that_a_run_starts_are_the_same_in_its_next_attempt() -> None:
+    for attempt in (1, 2):
+        ctx = parent(Stored(), job_id="j1", attempt=attempt)
+        submitted = [await ctx.submit("resize"), await ctx.submit("resize", id="mine"), await ctx.submit("resize")]
+        assert [each.request_id for each in submitted] == ["j1.1", "mine", "j1.2"]
+
+
+async def test_inline_the_parent_is_the_id_that_its_job_would_have() -> None:
+    submitted = await parent(Stored()).submit("resize")
+    assert submitted.request_id == f"{ids.job_id('t', 'u', 'r1')}.1"
+
+
+async def test_a_thread_waits_until_the_job_is_stored() -> None:
+    stored = Stored(Future())
+    ctx = parent(stored, job_id="j1")
+    thread = asyncio.create_task(asyncio.to_thread(ctx.submit, "resize"))
+    await until(lambda: stored.asked)
+    assert not thread.done()
+    stored.crossing.set_result(None)  # type: ignore[union-attr]  # given above
+    assert (await thread).request_id == "j1.1"
+
+
+async def test_a_thread_hears_that_its_run_was_stopped_while_the_store_is_away() -> None:
+    stored = Stored(Future())
+    ctx = parent(stored)
+    stopped: list[BaseException] = []
+
+    def handler() -> None:
+        try:
+            ctx.submit("resize")
+        except asyncio.CancelledError as error:
+            stopped.append(error)
+
+    thread = asyncio.create_task(asyncio.to_thread(handler))
+    await until(lambda: stored.asked)
+    ctx.cancelled = True
+    await thread
+    assert len(stopped) == 1
+
+
+async def test_a_run_that_is_stopped_while_it_submits_waits_for_nothing() -> None:
+    stored = Stored(Future())
+    ctx = parent(stored)
+
+    class StopsIt(Stored):
+        def submit(self, *arguments: Any) -> Awaitable[None] | Future[None]:
+            ctx.cancelled = True
+            return stored.submit(*arguments)
+
+    ctx._submitter = StopsIt()
+    with pytest.raises(asyncio.CancelledError):
+        ctx.submit("resize")
+
+
+def test_a_run_that_was_stopped_starts_nothing() -> None:
+    stored = Stored()
+    ctx = parent(stored)
+    ctx.cancelled = True
+    with pytest.raises(asyncio.CancelledError):
+        ctx.submit("resize")
+    assert stored.asked == []
+
+
+async def test_without_anybody_who_stores_the_ids_are_told_all_the_same() -> None:
+    submitted = parent(None, job_id="j1").submit("resize")
+    assert submitted == await submitted == Submitted("j1.1", ids.job_id("t", "u", "j1.1"))
