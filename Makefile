@@ -11,7 +11,7 @@ WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test bench lock clean java npm docker
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test chaos bench lock clean java npm docker
 .NOTPARALLEL:
 
 help: ## show this list
@@ -63,6 +63,9 @@ compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
 browser-test: $(DEV_READY) ## the console page in Chromium
 	@test -x /usr/bin/chromium || { echo "This needs Chromium at /usr/bin/chromium (Debian: apt-get install chromium)."; exit 1; }
 	$(BIN)/pytest -m browser tests/e2e/test_console.py
+
+chaos: $(DEV_READY) java npm ## ten minutes of load and faults, then the verdict (ARGS="--minutes 2 --seed 7", see docs/chaos.md)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(DEV_READY) ## what it costs: ratios and CPU, nothing is asserted
 	$(BIN)/python -m benchmarks.bench_inline

@@ -2,7 +2,7 @@
 
 from app.tracker import Frame
 from streamer.errors import NotFound
-from streamer.jobs.model import Failure, Job, Status
+from streamer.jobs.model import WAITING, Failure, Job, Status
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
 from streamer.store.base import RequestQueue
@@ -25,7 +25,10 @@ def progress(job: Job, now: float) -> Frame | None:
     if job.progress is None:
         return None
     body = frames.progress(_place(job), job.progress, now)
-    return Frame("progress", job.attempt, job.seq, body, job.progress.percentage, job.progress.chunks)
+    chunks = job.progress.chunks
+    if job.status in WAITING:  # of what that attempt made only this stands
+        chunks = min(chunks, job.kept_chunks)
+    return Frame("progress", job.attempt, job.seq, body, job.progress.percentage, chunks)
 
 
 async def newest(job: Job, requests: RequestQueue, now: float) -> Frame | None:

@@ -158,7 +158,7 @@ class Tracker:
         """Gives what is to be sent now: the frame, or nothing. `filling` may be set afterwards."""
         if self.is_stale(frame) or (frame.kind == "chunk" and not self.takes_chunks):
             return
-        if self._has_gap(frame):
+        if not self._owed and self._has_gap(frame):  # else it shows when what is held is released
             self.filling = True
         if self._owed or self.filling:
             self._hold(frame)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -116,12 +116,11 @@ class ProgressReporter:
             return
         self._next_live = self._loop.time() + self._pace.live_s
         seq = self._numbering.next()
-        job, audience = self._subject.job, self._subject.audience
+        job, audience, chunks = self._subject.job, self._subject.audience, self._numbering.chunks
         if audience:
             frame = frames.progress(Place(job.client_id, job.job_id, job.attempt, seq), progress, self._clock())
-            chunks = self._numbering.chunks
             self._courier.send(job, "progress", seq, frame, to=audience, chunks=chunks, percentage=progress.percentage)
-        self._unsaved = progress, seq
+        self._unsaved = replace(progress, chunks=chunks), seq
         self._plan_save()
 
     def _plan_save(self) -> None:
@@ -142,6 +141,8 @@ class ProgressReporter:
             if unsaved is None or self._is_closed:
                 return
             progress, seq = unsaved
+            if seq < self._numbering.stored:  # it takes the place of the checkpoint, which has as much output before it
+                progress = replace(progress, chunks=self._numbering.chunks)
             self._numbering.stored = max(self._numbering.stored, seq)
             await self._save_as(progress, self._numbering.stored)
 

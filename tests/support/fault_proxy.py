@@ -16,6 +16,7 @@ import socket
 import struct
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -81,6 +82,7 @@ class Rule:
     call: int
     onwards: bool
     within: bytes = b""
+    odds: Callable[[], bool] | None = None  # whether it happens this time; None: always
     seen: int = 0  # calls of the operation since the rule was made
     hits: int = 0  # of those, how many it broke
 
@@ -89,6 +91,7 @@ class Rule:
             return False
         self.seen += 1
         struck = self.seen >= self.call if self.onwards else self.seen == self.call
+        struck = struck and (self.odds is None or self.odds())
         self.hits += struck
         return struck
 
@@ -148,14 +151,29 @@ class FaultProxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}"
 
-    def on(self, operation: str, fault: Fault, *, call: int = 1, onwards: bool = False, within: str = "") -> Rule:
+    def on(
+        self,
+        operation: str,
+        fault: Fault,
+        *,
+        call: int = 1,
+        onwards: bool = False,
+        within: str = "",
+        odds: Callable[[], bool] | None = None,
+    ) -> Rule:
         """From now on the `call`-th call of the operation meets the fault; with `onwards` each after it too.
 
-        With `within` only calls count that have this text in them, for instance the key of one row.
+        With `within` only calls count that have this text in them, for instance the key of one row. With `odds` the
+        fault happens only when they are true at that time.
         """
-        rule = Rule(operation, fault, call, onwards, within.encode())
+        rule = Rule(operation, fault, call, onwards, within.encode(), odds)
         self._rules.append(rule)
         return rule
+
+    def off(self, rule: Rule) -> None:
+        """Forgets this rule; its counts stand."""
+        if rule in self._rules:
+            self._rules.remove(rule)
 
     def clear(self) -> None:
         """Forgets every rule."""

@@ -62,7 +62,11 @@ class WireClient:
         )
         self._reading = asyncio.create_task(self._read(self._socket), name=f"wire {self.name}")
         if self._subprotocols is not None:
-            await until(lambda: self.frames or self.close_code is not None, what=f"a greeting of {self.name}")
+            try:
+                await until(lambda: self.frames or self.close_code is not None, what=f"a greeting of {self.name}")
+            except BaseException:  # also where the caller does not wait so long
+                await self.cut()
+                raise
         return self
 
     async def __aexit__(
@@ -97,6 +101,11 @@ class WireClient:
         self._socket.transport.abort()
         self.unpause()
         await self._reading
+
+    async def closed(self) -> None:
+        """Waits until the socket is gone, whoever ended it."""
+        assert self._reading is not None
+        await asyncio.wait([self._reading])
 
     def pause(self) -> None:
         """Reads nothing more: once the buffers on the way are full, the node sees a reader that is too slow."""

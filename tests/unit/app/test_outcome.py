@@ -70,3 +70,11 @@ async def test_what_is_newest_of_a_job_is_its_outcome_else_its_progress_if_it_ha
     ended = await outcome.newest(replace(running, status=Status.COMPLETED, result=b"1"), requests, 0.0)
     assert ended is not None
     assert ended.kind == "outcome"
+
+
+@pytest.mark.parametrize(("status", "chunks"), [(Status.PROCESSING, 30), (Status.PENDING, 0), (Status.RETRYING, 0)])
+def test_progress_comes_after_the_output_that_stands(status: Status, chunks: int) -> None:
+    row = replace(job(), status=status, attempt=1, seq=9, progress=Progress(50.0, chunks=30))
+    told = outcome.progress(row, 5.0)
+    assert told is not None
+    assert (told.position, told.chunks) == ((1, 9), chunks)

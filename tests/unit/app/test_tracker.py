@@ -110,6 +110,16 @@ def test_every_acknowledgment_comes_before_the_outcome() -> None:
     assert positions(tracker.refused()) == [("outcome", 1, 1)]
 
 
+def test_no_log_is_read_for_a_gap_before_the_acknowledgment() -> None:
+    """A job that runs is submitted again: what the log gave would overtake the acknowledgment."""
+    tracker = Tracker("j", "r", speaks_v1=True)
+    tracker.expect()
+    assert not taken(tracker, chunk(1, 6, 5))
+    assert not tracker.filling
+    assert not list(tracker.acknowledged())
+    assert tracker.filling
+
+
 def test_a_refused_submit_wants_nothing() -> None:
     tracker = Tracker("j", "r", speaks_v1=True)
     tracker.expect()

@@ -139,6 +139,24 @@ async def test_from_a_call_on_until_cleared(client: aiohttp.ClientSession, proxy
     assert rule.hits == 2
 
 
+async def test_one_rule_is_taken_back_and_the_others_stay(client: aiohttp.ClientSession, proxy: FaultProxy) -> None:
+    put, update = (proxy.on(operation, Reset(), onwards=True) for operation in ("PutItem", "UpdateItem"))
+    proxy.off(put)
+    proxy.off(put)
+    assert await call(client, "PutItem") == b"answer to x"
+    with pytest.raises(aiohttp.ClientError):
+        await call(client, "UpdateItem")
+    assert (put.hits, update.hits) == (0, 1)
+
+
+async def test_a_fault_that_happens_by_chance(client: aiohttp.ClientSession, proxy: FaultProxy) -> None:
+    throws = [False, True, False]
+    rule = proxy.on(ANY, Answer(500), onwards=True, odds=lambda: throws.pop(0))
+    answers = [await call(client, "GetItem") for _ in range(3)]
+    assert [answer == b"answer to x" for answer in answers] == [True, False, True]
+    assert (rule.seen, rule.hits) == (3, 1)
+
+
 async def test_a_dropped_answer_was_applied(
     client: aiohttp.ClientSession, proxy: FaultProxy, upstream: Upstream
 ) -> None:

@@ -166,3 +166,23 @@ async def test_a_write_that_arrives_after_the_end_teaches_nothing(world: World) 
     world.release.set()
     await reporter.ended()
     assert world.learned == []
+
+
+async def test_the_row_says_how_much_output_comes_before_its_progress(world: World) -> None:
+    """A node that tells it from the row would else tell it before chunks of lower numbers."""
+    reporter = world.reporter(0, 0)
+    reporter.take(Progress(10.0))
+    await until(lambda: world.learned)
+    assert world.learned[0].progress == Progress(10.0, chunks=7)
+    reporter.close()
+
+
+async def test_progress_in_the_place_of_a_checkpoint_comes_after_the_output_before_that(world: World) -> None:
+    reporter = world.reporter(0, 0)
+    async with world.row:
+        reporter.take(Progress(10.0))
+        world.numbering.next_index()
+        world.numbering.stored = world.numbering.next()
+    await until(lambda: world.learned)
+    assert (world.learned[0].progress, world.learned[0].seq) == (Progress(10.0, chunks=8), 2)
+    reporter.close()
