@@ -52,3 +52,17 @@ async def streamer(own_engine: Engine, tmp_path: Path, wakeups: str | None) -> A
     env = {} if wakeups is None else {"STREAMER_WAKEUPS": wakeups}
     async with system(tmp_path, own_engine, env) as running:
         yield running
+
+
+@pytest.fixture
+async def on_dynamodb(
+    dynamodb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[System]:
+    """A system without processes yet, for what only DynamoDB can do; processes may be given a proxy to it."""
+    for name, value in dynamodb_engine.environment.items():
+        monkeypatch.setenv(name, value)
+    own = replace(dynamodb_engine, table_prefix=f"e2e_{ids.nonce()}_")
+    async with own.open() as store:
+        await store.create()
+    async with system(tmp_path, own) as running:
+        yield running

@@ -24,6 +24,7 @@ class Cut:
         self.last = ""
         self.gates: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
+        self.clock_offset_s: float | None = None  # what the store says of our clock
         self.requests = _Front(self, store.requests)
         self.nodes = _Front(self, store.nodes)
         self.connections = _Front(self, store.connections)
