@@ -2,7 +2,10 @@
 
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
 
 
 def serve() -> None:
@@ -10,9 +13,13 @@ def serve() -> None:
     _become("app")
 
 
-def worker() -> None:
+def worker(
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Take jobs of this queue, not of STREAMER_QUEUES; may be given again.")
+    ] = None,
+) -> None:
     """Run a worker: it does the queued work. Configured by STREAMER_* variables."""
-    _become("workers")
+    _become("workers", [part for name in queue or () for part in ("--queue", name)])
 
 
 def module_command(module: str) -> list[str]:
@@ -25,6 +32,6 @@ def with_safe_path(environ: dict[str, str]) -> dict[str, str]:
     return environ | {"PYTHONSAFEPATH": "1"}
 
 
-def _become(module: str) -> NoReturn:
-    command = module_command(module)
+def _become(module: str, arguments: Sequence[str] = ()) -> NoReturn:
+    command = [*module_command(module), *arguments]
     os.execve(command[0], command, with_safe_path(dict(os.environ)))  # noqa: S606  # a fixed command, no shell

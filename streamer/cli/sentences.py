@@ -1,12 +1,11 @@
 """Errors for people: one sentence on stderr and an exit code, never a traceback."""
 
+import json
 from typing import Any, Final
 
-import orjson
 import typer
 from typer.core import TyperGroup
 
-from streamer.client.errors import ClientError, RequestFailed
 from streamer.errors import ConfigurationError, StoreUnavailable
 
 FAILED: Final = 1
@@ -22,19 +21,32 @@ class Sentences(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ClientError, ConfigurationError, StoreUnavailable) as error:
+        except Exception as error:
+            if not is_known(error):
+                raise
             typer.echo(sentence(error), err=True)
             raise typer.Exit(exit_code(error)) from error
 
 
+def is_known(error: Exception) -> bool:
+    """A client's error is told by its module: importing the client would take longer than most commands."""
+    return isinstance(error, ConfigurationError | StoreUnavailable) or type(error).__module__ == _CLIENT_ERRORS
+
+
+_CLIENT_ERRORS: Final = "streamer.client.errors"
+
+
 def sentence(error: Exception) -> str:
     """What a person reads. A failed request also shows its details, as JSON."""
-    if isinstance(error, RequestFailed) and error.details:
-        return f"{error} {orjson.dumps(error.details).decode()}"
-    return str(error)
+    details = getattr(error, "details", None)
+    return f"{error} {json.dumps(details, ensure_ascii=False, separators=(',', ':'))}" if details else str(error)
 
 
 def exit_code(error: Exception) -> int:
     if isinstance(error, ConfigurationError):
         return USAGE
-    return NO_CONNECTION if isinstance(error, ClientError) and not isinstance(error, RequestFailed) else FAILED
+    if isinstance(error, StoreUnavailable):
+        return FAILED
+    from streamer.client.errors import RequestFailed  # noqa: PLC0415  # it was imported by whoever raised this
+
+    return FAILED if isinstance(error, RequestFailed) else NO_CONNECTION

@@ -15,7 +15,9 @@ from streamer.store.open import open_store
 PAUSE_S: Final = 0.5
 """Between two attempts to reach a store that is not there yet."""
 
-tables = typer.Typer(name="tables", help="The tables of the store.", no_args_is_help=True, rich_markup_mode=None)
+tables = typer.Typer(
+    name="tables", help="The tables of the store.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
 @tables.callback()

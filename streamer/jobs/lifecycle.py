@@ -319,9 +319,9 @@ def watched(tenant: str, user: str) -> Transition:
 
 
 def redriven(job: Job, new_job_id: str) -> Transition:
-    """Note on a dead letter which job runs it again; once."""
+    """Note on a dead letter which job runs it again, once; it leaves the list of dead letters."""
     guard = _guard("redriven", principal=(job.tenant, job.user), redriven=False)
-    return _transition("redriven", guard, {"redriven_as": new_job_id})
+    return _transition("redriven", guard, {"redriven_as": new_job_id}, entry=None)
 
 
 def _owned(name: str, job: Job, seq: int, **conditions: Any) -> Guard:

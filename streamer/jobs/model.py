@@ -140,7 +140,7 @@ class Job:
     expires_ms: int | None = None  # when the row may vanish; None until the outcome is written
     cancel_requested_ms: int | None = None
     redriven_as: str | None = None  # the job that runs this dead letter again
-    entry: Entry | None = None  # place in the queue index; None once finished, except FAILED
+    entry: Entry | None = None  # place in the queue index; None once finished, except FAILED and not redriven
 
     # what came of it
     seq: int = 0  # newest frame number of this attempt that was persisted

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from streamer.jobs.dispatch import Candidate
 from streamer.jobs.lifecycle import Transition
 from streamer.jobs.model import Body, Failure, Job, Priority, Progress, Submission
+from streamer.store.admin import Admin
 from streamer.store.feed import Feeds
 
 
@@ -403,6 +404,13 @@ class Store(Protocol):
     events: EventLog
     inbox: Inbox
     nodes: NodeRegistry
+    admin: Admin
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """By how many seconds our wall clock is certainly ahead of the store's, negative: behind; 0 where it may be
+        right, None where there is nothing to compare."""
+        ...
 
     async def check(self) -> None:
         """Raises StoreUnavailable, in a sentence, where tables are missing or nobody answers."""

@@ -8,6 +8,7 @@ import pytest
 from streamer.errors import NotFound
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.model import Job, Status
+from streamer.store import administration
 from tests.support.jobs import DAY_MS, OOPS
 from tests.support.store import Scene
 
@@ -84,5 +85,58 @@ async def test_an_expired_dead_letter_is_neither_listed_nor_redriven(scene: Scen
     dead = await failed(scene)
     scene.clock.advance(14 * DAY_MS + 1_000)
     assert await scene.store.requests.dead_letters(scene.queue, 10) == []
+    with pytest.raises(NotFound):
+        await scene.store.requests.redrive(dead.job_id)
+
+
+async def test_a_redriven_dead_letter_leaves_the_list(scene: Scene) -> None:
+    dead, other = await failed(scene, "r1"), await failed(scene, "r2")
+    await scene.store.requests.redrive(dead.job_id)
+    assert set(await scene.index(Kind.DEAD)) == {other.job_id}
+    assert await scene.store.requests.dead_letters(scene.queue, 10) == [other]
+
+
+async def test_all_dead_letters_of_an_action_are_redriven(scene: Scene) -> None:
+    dead = [await failed(scene, f"r{number}") for number in range(3)]
+    await failed(scene, "other", action="other")
+    scene.clock.advance(1)
+    redrives = [each async for each in scene.store.admin.redrive_all(scene.queue, "report")]
+    assert {each.dead.job_id for each in redrives} == {job.job_id for job in dead}
+    for each in redrives:
+        assert each.again is not None
+        assert (await scene.row(each.dead)).redriven_as == each.again.job_id
+    assert len(await scene.index(Kind.READY)) == 3
+    assert len(await scene.index(Kind.DEAD)) == 1
+
+
+async def test_redriving_all_goes_on_where_it_was_interrupted(scene: Scene) -> None:
+    dead = {(await failed(scene, f"r{number}")).job_id for number in range(4)}
+    scene.clock.advance(1)
+    first = await anext(scene.store.admin.redrive_all(scene.queue, "report"))
+    rest = {each.dead.job_id async for each in scene.store.admin.redrive_all(scene.queue, "report")}
+    assert rest == dead - {first.dead.job_id}
+
+
+async def test_what_fails_again_while_all_are_redriven_is_left_alone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that fails at once would otherwise be redriven for ever."""
+    monkeypatch.setattr(administration, "PAGE", 1)
+    await failed(scene)
+    scene.clock.advance(1)
+    redrives = 0
+    async for each in scene.store.admin.redrive_all(scene.queue, "report"):
+        assert each.again is not None
+        await scene.store.requests.fail(await scene.claim(each.again), OOPS, 1)
+        redrives += 1
+    assert redrives == 1
+    assert len(await scene.index(Kind.DEAD)) == 1
+
+
+async def test_a_dead_letter_whose_payload_is_gone_is_told_apart(scene: Scene) -> None:
+    dead = await failed(scene, payload=b'"%s"' % (b"x" * 50_000))
+    scene.clock.advance(1)
+    await scene.store.admin.erase_beside([dead])
+    assert [each.again async for each in scene.store.admin.redrive_all(scene.queue, "report")] == [None]
     with pytest.raises(NotFound):
         await scene.store.requests.redrive(dead.job_id)

@@ -274,7 +274,7 @@ class PlainQueue:
         if dead.status is not Status.FAILED:
             raise NotFound
         if dead.redriven_as is None:
-            dead.redriven_as = again_id
+            dead.redriven_as, dead.where = again_id, None
         again = self.present(again_id)
         if again is None:
             start_by_ms = self.now_ms + 30 * DAY_MS

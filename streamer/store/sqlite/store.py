@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import StoreUnavailable
+from streamer.store.admin import Admin
+from streamer.store.administration import StoredAdmin
 from streamer.store.base import (
     ConnectionStore,
     EventLog,
@@ -24,6 +26,7 @@ from streamer.store.inbox import StoredInbox
 from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
 from streamer.store.sqlite import file, schema
+from streamer.store.sqlite.admin import SqliteAdminRows
 from streamer.store.sqlite.connections import SqliteConnections
 from streamer.store.sqlite.engine import Engine
 from streamer.store.sqlite.nodes import SqliteNodes
@@ -69,6 +72,19 @@ class SqliteStore:
         )
         self.connections: ConnectionStore = SqliteConnections(self._engine, clock)
         self.subscriptions: SubscriptionStore = SqliteSubscriptions(self._engine, clock)
+        self.admin: Admin = StoredAdmin(
+            self.rows,
+            SqliteAdminRows(self._engine),
+            requests=self.requests,
+            connections=self.connections,
+            inbox=self.inbox,
+            clock=clock,
+        )
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """None: all processes of a file share one clock."""
+        return None
 
     async def check(self) -> None:
         try:

@@ -1,5 +1,6 @@
 import os
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -10,11 +11,20 @@ class Became(Exception):
     """Where a real call would have replaced this process."""
 
 
-@pytest.mark.parametrize(("command", "module"), [(roles.serve, "app"), (roles.worker, "workers")])
-def test_a_role_replaces_the_process(command: object, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (roles.serve, ["app"]),
+        (roles.worker, ["workers"]),
+        (lambda: roles.worker(["gpu", "default"]), ["workers", "--queue", "gpu", "--queue", "default"]),
+    ],
+)
+def test_a_role_replaces_the_process(
+    command: Callable[[], None], arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def execve(path: str, argv: list[str], environ: dict[str, str]) -> None:
         assert path == sys.executable
-        assert argv == [sys.executable, "-m", module]
+        assert argv == [sys.executable, "-m", *arguments]
         assert environ["PYTHONSAFEPATH"] == "1"
         assert environ["STREAMER_PORT"] == "1"
         raise Became
@@ -22,4 +32,4 @@ def test_a_role_replaces_the_process(command: object, module: str, monkeypatch: 
     monkeypatch.setenv("STREAMER_PORT", "1")
     monkeypatch.setattr(os, "execve", execve)
     with pytest.raises(Became):
-        command()  # type: ignore[operator]  # both are plain functions
+        command()

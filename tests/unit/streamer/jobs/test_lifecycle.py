@@ -5,7 +5,18 @@ import pytest
 
 from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, TRANSITIONS, Guard, Transition
-from streamer.jobs.model import ALIVE, MAX_ROUTES, TERMINAL, Aside, Job, Kept, Priority, Progress, Status
+from streamer.jobs.model import (
+    ALIVE,
+    FIRST_VERSION,
+    MAX_ROUTES,
+    SCHEMA_VERSION,
+    TERMINAL,
+    Aside,
+    Job,
+    Kept,
+    Progress,
+    Status,
+)
 from tests.support.jobs import DAY_MS, NOON_MS, OOPS, row, row_in, submission
 
 LATER_MS = NOON_MS + 60_000
@@ -82,13 +93,15 @@ def test_a_delayed_job_is_a_timer_and_has_its_time_to_start_after_the_delay() ->
     job = lifecycle.submit(submission(delay_ms=5_000), "n", NOON_MS, 7)
     assert job.due_ms == NOON_MS + 5_000
     assert job.entry == dispatch.timer(job, NOON_MS + 5_000)
-    assert job.virtual_time == NOON_MS + 5_000
+    assert job.virtual_time == 7
     assert job.start_by_ms == NOON_MS + 5_000 + 6 * DAY_MS
 
 
-def test_priority_is_a_place_in_the_queue() -> None:
-    high, low = (lifecycle.submit(submission(priority=each), "n", NOON_MS, 7) for each in (Priority.HIGH, Priority.LOW))
-    assert high.virtual_time < NOON_MS < low.virtual_time
+def test_a_job_that_may_expire_is_not_for_workers_that_know_nothing_of_it() -> None:
+    job = lifecycle.submit(submission(expires_in_ms=5_000), "n", NOON_MS, 7)
+    assert (job.deadline_ms, job.version) == (NOON_MS + 5_000, SCHEMA_VERSION)
+    plain = lifecycle.submit(submission(), "n", NOON_MS, 7)
+    assert (plain.deadline_ms, plain.version) == (None, FIRST_VERSION)
 
 
 def test_a_redrive_is_a_new_request_under_a_derived_id() -> None:
@@ -117,7 +130,8 @@ def test_claim_starts_the_next_attempt() -> None:
     "fields",
     [
         {"queue": "other"},
-        {"version": 2},
+        {"version": SCHEMA_VERSION + 1},
+        {"deadline_ms": LATER_MS},
         {"due_ms": LATER_MS + 1},
         {"start_by_ms": LATER_MS},
         {"cancel_requested_ms": NOON_MS},
@@ -305,7 +319,7 @@ def test_a_change_of_watchers_is_counted(status: Status) -> None:
 
 def test_a_dead_letter_is_redriven_once() -> None:
     job = changed("redriven", row_in(Status.FAILED))
-    assert job.redriven_as == "j2"
+    assert (job.status, job.redriven_as, job.entry) == (Status.FAILED, "j2", None)
     assert lifecycle.refuses(MAKE["redriven"](job).guard, job)
 
 
