@@ -18,6 +18,7 @@ from app.management import Management
 from app.node import Node
 from app.parts import Parts
 from streamer.cluster.calls import Caller
+from streamer.cluster.clock import ClockWatch
 from streamer.cluster.listener import Listener
 from streamer.cluster.registry import APP, Beat, Peers
 from streamer.cluster.sigv4 import Key
@@ -88,9 +89,10 @@ class Life:
         """Starts everything that goes on by itself."""
         start, beat_s = self._node.tasks.start, self._settings.session_beat_s
         start(self._take_part(), "beat")
-        start(_kept_fresh(self._parts.workers, beat_s, self._parts.hints.workers_seen), "peers worker")
+        start(_kept_fresh(self._parts.workers, beat_s, self._workers_seen), "peers worker")
         start(_kept_fresh(self._parts.nodes, self._settings.session_dead_s / 2), "peers app")
         start(self._parts.rereads.run(), "rereads")
+        start(ClockWatch(lambda: self._store.clock_offset_s, self._node.metrics).run(beat_s), "clock")
         start(self._node.registrar.run(), "registrar")
         start(self._node.registrar.keep_alive(), "connection pings")
         start(self._node.listeners.run(), "listeners")
@@ -118,6 +120,11 @@ class Life:
         self._node.health.store_was_seen = True
         log.info("node_ready", node=self._node.node_id)
         await self._beat.run()
+
+    def _workers_seen(self) -> None:
+        for row in self._parts.workers.rows():
+            self._store.turns.learn(row.info)
+        self._parts.hints.workers_seen()
 
     def _info(self) -> Mapping[str, Any]:
         return {

@@ -132,10 +132,12 @@ def define(
     """The action around `function`. Raises ValueError, in a sentence, for what cannot work."""
     _check_names(name, options)
     _check_numbers(name, options)
+    handler = handlers.read(function)
+    _check_promotion(name, handler, options)
     estimate = options.get("estimate", 0)
     return Action(
         name=name,
-        handler=handlers.read(function),
+        handler=handler,
         estimate=estimate if callable(estimate) else seconds(estimate),
         threshold_s=_optional_s(options.get("threshold")),
         mode=options.get("mode", "auto"),
@@ -164,6 +166,17 @@ def _check_numbers(name: str, options: Options) -> None:
     whole = retries is None or (type(retries) is int and retries >= 0)
     _require(whole, f"{name}: retries is a number from 0, not {retries!r}")
     _require(_optional_s(options.get("timeout")) != 0, f"{name}: a timeout is more than 0 s")
+    concurrency = options.get("concurrency")
+    at_all = concurrency is None or (type(concurrency) is int and concurrency >= 1)
+    _require(at_all, f"{name}: concurrency is a number from 1, not {concurrency!r}")
+
+
+def _check_promotion(name: str, handler: Handler, options: Options) -> None:
+    promote = options.get("promote", False)
+    _require(type(promote) is bool, f"{name}: promote is True or False, not {promote!r}")
+    if promote:
+        _require(handler.is_async, f"{name}: promote needs an async def handler, which can be stopped and run again")
+        _require(options.get("mode", "auto") == "auto", f"{name}: promote goes with mode 'auto' only")
 
 
 def seconds(value: object) -> float:

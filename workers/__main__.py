@@ -1,16 +1,18 @@
-"""`python -m workers`: one worker process, until SIGTERM or SIGINT. A second signal ends it at once."""
+"""`python -m workers [--queue NAME ...]`: one worker process, until SIGTERM or SIGINT; a second one ends it at once."""
 
+import argparse
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
+from streamer.jobs import ids
 from streamer.process import opened
 from streamer.registry import Registry
 from streamer.settings import Settings
@@ -24,10 +26,10 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 CANNOT_START: Final = 2
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """The exit code: 0 after a graceful stop, 2 where it cannot start."""
     try:
-        settings = Settings.read().checked_for_worker()
+        settings = Settings.read(**_queues(arguments)).checked_for_worker()
         logs.configure(settings.log_format, settings.log_level)
         registry = load_registry(settings.actions, threads=settings.threads)
         asyncio.run(serve(settings, registry))
@@ -35,6 +37,17 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
     return 0
+
+
+def _queues(arguments: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The setting `queues` where the command line names any: it overrides the environment."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Run a worker, configured by STREAMER_*.")
+    parser.add_argument("--queue", action="append", default=[], help="take jobs of this queue; may be given again")
+    names: list[str] = parser.parse_args(arguments).queue
+    for name in names:
+        if not ids.QUEUE.fullmatch(name):
+            raise ConfigurationError(f"--queue {name!r}: a queue's name has 1 to 64 letters, digits or . _ -")
+    return {"queues": tuple(dict.fromkeys(names))} if names else {}
 
 
 async def serve(settings: Settings, registry: Registry) -> None:
@@ -62,7 +75,7 @@ def on_signal(stop: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
+    code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a handler's thread that does not end would hold the interpreter for ever

@@ -9,7 +9,7 @@ from streamer.jobs.model import Job, Status
 from streamer.store.back_off import persistently
 from streamer.store.base import RequestQueue, now_ms
 from streamer.telemetry.metrics import Metrics
-from workers.heads import Lead
+from workers.order import Lead
 from workers.reports import LEFT, Reports
 from workers.session import Session
 

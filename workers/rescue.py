@@ -1,7 +1,8 @@
 """Watching for the dead: their jobs are given back, their rows removed."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import structlog
 
@@ -19,7 +20,8 @@ AT_ONCE = 16
 
 
 class Rescue:
-    """Reads the registry once per beat. `on_ready` is told of jobs that wait for a worker again.
+    """Reads the registry once per beat. `learn` is told what every row says of its process, `on_ready` of jobs that
+    wait for a worker again.
 
     A dead row is removed only after a look that found nothing running in its name: the index that is asked may be
     late by a moment.
@@ -35,6 +37,7 @@ class Rescue:
         reports: Reports,
         metrics: Metrics,
         on_ready: Callable[[Job], None],
+        learn: Callable[[Mapping[str, Any]], None],
         own_id: Callable[[], str],
         known_actions: Collection[str],
         beat_s: float,
@@ -47,6 +50,7 @@ class Rescue:
         self._reports = reports
         self._metrics = metrics
         self._on_ready = on_ready
+        self._learn = learn
         self._own_id = own_id
         self._known_actions = known_actions
         self._beat_s = beat_s
@@ -67,6 +71,8 @@ class Rescue:
             log.debug("registry_not_read", kind=kind, reason=str(error))
             self._watches[kind].missed()
             return
+        for row in rows:
+            self._learn(row.info)
         others = {row.node_id: row for row in rows if row.node_id != self._own_id()}
         counters = [(row.node_id, row.beat) for row in others.values()]
         for name in self._watches[kind].saw(counters, asked=asked, answered=loop.time()):

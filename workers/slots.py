@@ -1,6 +1,7 @@
 """The places in which jobs run: so many at a time, one task each, from the claim to the end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
@@ -15,16 +16,17 @@ log = structlog.get_logger()
 class Slots:
     """`attempts`: what runs, by job id; a job that is still being claimed has a slot and no attempt.
 
-    `on_free` is called when a slot becomes free. `crashed`: a task ended by a fault of ours, so its job may be left
-    running in the store without anybody who runs it.
+    `on_free` is told of which action a slot became free. `crashed`: a task ended by a fault of ours, so its job may be
+    left running in the store without anybody who runs it.
     """
 
     def __init__(self, size: int, metrics: Metrics) -> None:
         self.size = size
         self.attempts: dict[str, Attempt] = {}
-        self.on_free: Callable[[], None] = lambda: None  # set by whoever fills the slots
+        self.on_free: Callable[[str], None] = lambda _action: None  # set by whoever fills the slots
         self.crashed = False  # set here, taken back by whoever looks after such jobs
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._actions: Counter[str] = Counter()  # how many slots each has
         self._metrics = metrics
 
     @property
@@ -34,11 +36,16 @@ class Slots:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._tasks
 
-    def take(self, job_id: str, work: Coroutine[Any, Any, None]) -> None:
+    def count(self, action: str) -> int:
+        """How many slots the jobs of this action have, those included that are still being claimed."""
+        return self._actions[action]
+
+    def take(self, job_id: str, work: Coroutine[Any, Any, None], action: str = "") -> None:
         """Gives a free slot to a job that has none; the slot is free again when `work` has ended."""
         task = asyncio.create_task(work, name=f"job {job_id}")
         self._tasks[job_id] = task
-        task.add_done_callback(lambda done: self._ended(job_id, done))
+        self._actions[action] += 1
+        task.add_done_callback(lambda done: self._ended(job_id, action, done))
 
     async def occupy(self, attempt: Attempt, run: Callable[[Attempt], Awaitable[None]]) -> None:
         """Runs a claimed job, in the slot that it has."""
@@ -76,9 +83,10 @@ class Slots:
         """Those of the jobs that run here."""
         return [attempt for job_id in job_ids if (attempt := self.attempts.get(job_id)) is not None]
 
-    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+    def _ended(self, job_id: str, action: str, task: asyncio.Task[None]) -> None:
         del self._tasks[job_id]
+        self._actions[action] -= 1
         if not task.cancelled() and (error := task.exception()) is not None:
             self.crashed = True
             log.error("attempt_crashed", job_id=job_id, exc_info=error)
-        self.on_free()
+        self.on_free(action)

@@ -1,8 +1,10 @@
-"""How work is found: told by a node, read from the queue, or known from a timer of our own; taken in one way."""
+"""How work is found: told by a node or by the stream, read from the queue, or known from a timer of our own; taken in
+one way."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -12,13 +14,15 @@ from streamer.errors import StoreUnavailable
 from streamer.jobs.dispatch import SHARDS
 from streamer.jobs.model import Job
 from streamer.store.base import now_ms
-from workers.heads import Heads, Lead
+from workers.heads import Heads
+from workers.order import Lead, Wakeup
 from workers.slots import Slots
 
 log = structlog.get_logger()
 
 MIN_LOOK: Final = 10
 MAX_LOOK: Final = 200
+SHARDS_PER_SLOT: Final = 2
 MAX_REMEMBERED: Final = 10_000
 LATE_MS: Final = 5
 """A timer fires so much after its job is due: the claim compares wall clocks in whole milliseconds."""
@@ -27,7 +31,10 @@ LATE_MS: Final = 5
 class Wakeups:
     """Fills the slots. `claim` gives the row or None, `run` runs it; `is_open` tells whether to claim at all.
 
-    A job that could not be had is left alone for `sweep_s`, hints aside: an index that is late still shows it.
+    `ways`: those of direct, stream and sweep by which this worker wakes up. Whatever they are, it looks at all of the
+    queue once at its start, and again when a slot becomes free while more waits. `limits`: action -> how many of its
+    jobs run here at a time. A job that could not be had is left alone for `sweep_s`, unless we are told of it: an
+    index that is late still shows it.
     """
 
     def __init__(
@@ -41,8 +48,9 @@ class Wakeups:
         live_workers: Callable[[], int],
         queues: Collection[str],
         actions: Collection[str],
-        takes_hints: bool,
+        ways: Collection[str],
         sweep_s: float,
+        limits: Mapping[str, int] | None = None,
         clock: Callable[[], int] = now_ms,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -54,47 +62,85 @@ class Wakeups:
         self._live_workers = live_workers
         self._queues = frozenset(queues)
         self._actions = frozenset(actions)
-        self._takes_hints = takes_hints
+        self._ways = frozenset(ways)
+        self._limits = dict(limits or {})
         self._sweep_s = sweep_s
         self._clock = clock
         self._chance = chance
-        self._is_loaded = False  # more waited than had a slot when it was last looked at
+        self._is_loaded = False  # more waits than has a slot, as far as we know: the queue says who is next
+        self._held: set[str] = set()  # actions at their limit of which more waits
+        self._parked: deque[Lead] = deque(maxlen=slots.size)  # told of while loaded; taken where a look finds no better
         self._filling: asyncio.Task[None] | None = None  # looks for more when slots become free
+        self._is_stirred = False  # something changed since the look under way began
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused: dict[str, float] = {}  # job -> loop time until which it is left alone
         slots.on_free = self._slot_freed
 
-    def hinted(self, jobs: Iterable[tuple[str, str, str]]) -> list[str]:
-        """A node stored these jobs (id, queue, action). Returns the ids of those that it need not worry about."""
-        leads = [Lead(job_id, queue, action, "direct") for job_id, queue, action in jobs if self._takes_hints]
-        return [lead.job_id for lead in leads if lead.job_id in self._slots or self._take(lead)]
+    # --- told -----------------------------------------------------------------------------------------------
 
-    def due_later(self, row: Job) -> None:
-        """We wrote this job's retry, so we know when it is due."""
-        if row.due_ms is None or len(self._timers) >= MAX_REMEMBERED:
+    def hinted(self, leads: Iterable[Lead]) -> list[str]:
+        """Another process knows of these jobs. Returns the ids of those that it need not worry about."""
+        ours = [lead for lead in leads if lead.wakeup in self._ways]
+        return [lead.job_id for lead in ours if lead.job_id in self._slots or self._accept(lead)]
+
+    def streamed(self, row: Job) -> bool:
+        """The stream showed this waiting job. Whether nobody else need be told: it has a slot here, will be started by
+        a timer here when it is due, or is not ours to run."""
+        if row.job_id in self._slots or not self._serves(_told(row, "stream")):
+            return True
+        if row.due_ms is not None and row.due_ms > self._clock():
+            self.due_later(row, "stream")
+            return True
+        return self._accept(_told(row, "stream"))
+
+    def due_later(self, row: Job, wakeup: Wakeup = "direct") -> None:
+        """We know when this job is due, and start it then."""
+        if row.due_ms is None or (row.job_id not in self._timers and len(self._timers) >= MAX_REMEMBERED):
             return
-        lead = Lead(row.job_id, row.queue, row.action, "direct", row.due_ms)
+        if row.job_id in self._timers:  # due at another time by now
+            self._timers[row.job_id].cancel()
         delay_s = max(0, row.due_ms + LATE_MS - self._clock()) / 1000
-        self._timers[row.job_id] = asyncio.get_running_loop().call_later(delay_s, self._due, lead)
+        timer = asyncio.get_running_loop().call_later(delay_s, self._due, _told(row, wakeup))
+        self._timers[row.job_id] = timer
 
     def ready_now(self, row: Job) -> None:
         """We gave this job back; it may run at once."""
-        self._take(Lead(row.job_id, row.queue, row.action, "direct"))
+        self._accept(_told(row, "direct"))
+
+    def _due(self, lead: Lead) -> None:
+        self._timers.pop(lead.job_id, None)
+        self._accept(lead)
+
+    def _accept(self, lead: Lead) -> bool:
+        """A job that we were told of gets a slot at once, unless more waits: then only after what comes before it."""
+        if not (self._is_loaded and self._slots.free):
+            return self._take(lead)
+        if not self._may_take(lead):
+            return False
+        self._parked.append(lead)
+        self._stir()
+        return True
+
+    # --- looking --------------------------------------------------------------------------------------------
 
     async def sweep_for_ever(self) -> None:
-        """A look per `sweep_s` times the live workers, jittered: together they look once per `sweep_s`."""
+        """The first look at all of the queue, then one per `sweep_s` times the live workers, jittered: together they
+        look once per `sweep_s`. Returns after the first where this worker does not wake up by sweeps."""
         while True:
-            await self.sweep()
+            could_look = await self.sweep()
+            if could_look and "sweep" not in self._ways:
+                return
             await asyncio.sleep(self._sweep_s * max(1, self._live_workers()) * (0.5 + self._chance()))
 
-    async def sweep(self) -> None:
-        """Takes from all shards what has a slot."""
+    async def sweep(self) -> bool:
+        """Takes from all shards what has a slot. Whether the store could be read."""
         try:
-            leads = await self._heads.read(range(SHARDS), self._limit(), "sweep")
+            await self._look(range(SHARDS), "sweep")
         except StoreUnavailable as error:
             log.debug("sweep_skipped", reason=str(error))
-            return
-        self._take_in_order(leads)
+            return False
+        self._is_loaded = not self._slots.free
+        return True
 
     async def close(self) -> None:
         """Looks for no more work."""
@@ -105,52 +151,75 @@ class Wakeups:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
 
-    def _due(self, lead: Lead) -> None:
-        self._timers.pop(lead.job_id, None)
-        self._take(lead)
+    def _slot_freed(self, action: str) -> None:
+        if action in self._held:
+            self._held.discard(action)
+            self._is_loaded = True
+        if self._is_loaded:
+            self._stir()
 
-    def _slot_freed(self) -> None:
-        is_filling = self._filling is not None and not self._filling.done()
-        if self._is_loaded and self._is_open() and not is_filling:
+    def _stir(self) -> None:
+        """What is under way looks again, or a look begins."""
+        self._is_stirred = True
+        if self._is_open() and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill(), name="fill slots")
             self._filling.add_done_callback(report_death)
 
     async def _fill(self) -> None:
-        """Two shards' heads; all of them where two had not enough."""
+        """Until all slots are taken, or nothing is left to be had."""
         try:
-            while self._is_loaded and self._slots.free:
-                two = random.sample(range(SHARDS), 2)
-                taken = self._take_in_order(await self._heads.read(two, self._limit(), "slot"))
-                if self._slots.free:
-                    taken += self._take_in_order(await self._heads.read(range(SHARDS), self._limit(), "slot"))
-                if not taken:
-                    return
+            while self._slots.free and await self._found_more():
+                pass
         except StoreUnavailable as error:  # the next sweep finds them
             log.debug("slots_not_filled", reason=str(error))
+        while self._parked and self._slots.free:
+            self._take(self._parked.popleft())
+        self._parked.clear()  # what is left stands in the queue, and a freed slot looks there
 
-    def _take_in_order(self, leads: Iterable[Lead]) -> int:
-        """Takes the best; notes whether more is left. Returns how many were taken."""
-        wanted = [lead for lead in leads if self._wants(lead)]
-        taken = sum([self._take(lead) for lead in wanted[: self._slots.free]])
-        self._is_loaded = len(wanted) > taken or not self._slots.free
-        return taken
+    async def _found_more(self) -> bool:
+        """Looks at two shards' heads, at all of them where two have nothing. Whether another look is worth it."""
+        self._is_stirred = False
+        two = random.sample(range(SHARDS), SHARDS_PER_SLOT)
+        if await self._look(two, "slot") or await self._look(range(SHARDS), "slot") or self._is_stirred:
+            return True
+        self._is_loaded = False
+        return False
+
+    async def _look(self, shards: Collection[int], wakeup: Wakeup) -> int:
+        """Takes the best of these shards. Returns how many."""
+        leads = await self._heads.read(shards, self._limit(), wakeup, self._wants)
+        return sum(self._take(lead) for lead in leads if self._slots.free)
+
+    def _limit(self) -> int:
+        """Enough to fill the slots though others are after the same."""
+        return min(MAX_LOOK, max(MIN_LOOK, 2 * self._slots.free))
+
+    # --- taking ---------------------------------------------------------------------------------------------
 
     def _take(self, lead: Lead) -> bool:
-        if not self._is_open() or lead.job_id in self._slots or not self._serves(lead):
+        if not self._may_take(lead):
             return False
-        if not self._slots.free:
-            self._is_loaded = True
-            return False
-        self._slots.take(lead.job_id, self._pursue(lead))
-        if not self._slots.free:
-            self._is_loaded = True
-        return True
+        has_slot = self._slots.free > 0
+        if has_slot:
+            self._slots.take(lead.job_id, self._pursue(lead), lead.action)
+        self._is_loaded = self._is_loaded or not self._slots.free
+        return has_slot
+
+    def _may_take(self, lead: Lead) -> bool:
+        """Whether a free slot might be given to it."""
+        return (
+            self._is_open()
+            and self._serves(lead)
+            and lead.job_id not in self._slots
+            and not self._is_held_back(lead.action)
+        )
 
     async def _pursue(self, lead: Lead) -> None:
         row = await self._claim(lead)
         if row is None:
             self._leave_alone(lead.job_id)
         else:
+            self._heads.taken(lead)
             self._refused.pop(lead.job_id, None)
             await self._run(row)
 
@@ -162,12 +231,19 @@ class Wakeups:
 
     def _wants(self, lead: Lead) -> bool:
         is_alone = self._refused.get(lead.job_id, 0.0) > asyncio.get_running_loop().time()
-        return self._serves(lead) and lead.job_id not in self._slots and not is_alone
+        return not is_alone and self._may_take(lead)
 
     def _serves(self, lead: Lead) -> bool:
         return lead.queue in self._queues and lead.action in self._actions
 
-    def _limit(self) -> int:
-        """Enough to fill the slots though others are after the same, and past what we are about to have."""
-        busy = self._slots.size - self._slots.free
-        return min(MAX_LOOK, max(MIN_LOOK, 2 * self._slots.free + busy))
+    def _is_held_back(self, action: str) -> bool:
+        """Whether as many of this action run as may; it is looked for again when one of them ends."""
+        limit = self._limits.get(action)
+        if limit is None or self._slots.count(action) < limit:
+            return False
+        self._held.add(action)
+        return True
+
+
+def _told(row: Job, wakeup: Wakeup) -> Lead:
+    return Lead(row.job_id, row.queue, row.action, wakeup, row.due_ms, row.tenant)

@@ -5,7 +5,7 @@ once. So a job of a tenant with 5,000 waiting comes 5,000 rounds later, and anot
 next one; a tenant whose burst has drained has no debts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from streamer.jobs.model import Priority
@@ -27,22 +27,35 @@ class Turns:
     def __init__(self, now: int) -> None:
         self.now = now
         self._last: dict[tuple[str, Priority], int] = {}  # the newest place given out, offsets aside
+        self._max_flows = MAX_FLOWS  # grows only with tenants that do have jobs waiting
 
-    def next(self, tenant: str, priority: Priority = Priority.NORMAL) -> int:
-        """The place of this tenant's next job; smaller is served earlier."""
+    def next(self, tenant: str, priority: Priority = Priority.NORMAL, *, is_counted: bool = True) -> int:
+        """The place of this tenant's next job; smaller is served earlier. One that is not counted takes no place: it
+        waits for a time, and not for its turn."""
         behind = [self._last.get((tenant, priority), self.now - 1)]
         if priority is Priority.LOW:
             behind.append(self._last.get((tenant, Priority.NORMAL), self.now - 1))
         place = max(self.now, max(behind) + 1)
-        if len(self._last) >= MAX_FLOWS:
-            self._forget()
-        self._last[tenant, priority] = place
+        if is_counted:
+            self._note((tenant, priority), place)
         return place + OFFSET[priority]
+
+    def foreseen(self, tenants: Iterable[str]) -> list[int]:
+        """The places that these tenants' jobs would get, one after the other; none is given out."""
+        ahead = Turns(self.now)
+        ahead._last = dict(self._last)
+        return [ahead.next(tenant) for tenant in tenants]
 
     def served(self, virtual_time: int) -> None:
         """A job of this place was started, here or elsewhere."""
         self.now = max(self.now, virtual_time)
 
+    def _note(self, flow: tuple[str, Priority], place: int) -> None:
+        if len(self._last) >= self._max_flows:
+            self._forget()
+        self._last[flow] = place
+
     def _forget(self) -> None:
         """Whoever has nothing waiting begins at `now` in any case."""
         self._last = {flow: place for flow, place in self._last.items() if place >= self.now}
+        self._max_flows = max(MAX_FLOWS, 2 * len(self._last))

@@ -325,7 +325,8 @@ def redriven(job: Job, new_job_id: str) -> Transition:
 
 
 def _owned(name: str, job: Job, seq: int, **conditions: Any) -> Guard:
-    return _guard(name, attempt=job.attempt, seq=seq, **conditions)
+    """The attempt is the fence; the owner tells it from that of a row that was deleted, and submitted again."""
+    return _guard(name, attempt=job.attempt, owner=job.owner, seq=seq, **conditions)
 
 
 def _ended(job: Job, seq: int, chunks: int, now_ms: int, ttl_ms: int) -> dict[str, Any]:

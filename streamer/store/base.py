@@ -372,8 +372,9 @@ class NodeRegistry(Protocol):
 class Turnstile(Protocol):
     """Gives jobs their places in their queues (see `jobs.fairness`); fed by whoever reads the registry of workers."""
 
-    async def next(self, queue: str, tenant: str, priority: Priority) -> int:
-        """The virtual time of a job that is submitted now. The first call may read the registry."""
+    async def next(self, queue: str, tenant: str, priority: Priority, *, is_counted: bool = True) -> int:
+        """The virtual time of a job that is submitted now; `is_counted`: it is ready, so the next one of its tenant
+        comes after it. The first call for a queue may read the registry."""
         ...
 
     def served(self, queue: str, virtual_time: int) -> None:

@@ -53,7 +53,8 @@ class JobQueue:
         if len(submission.payload) > MAX_BODY_BYTES:
             raise PayloadTooLarge
         nonce = ids.nonce()
-        place = await self._turns.next(submission.queue, submission.tenant, submission.priority)
+        is_ready = submission.delay_ms == 0
+        place = await self._turns.next(submission.queue, submission.tenant, submission.priority, is_counted=is_ready)
         now = self._clock()
         job = lifecycle.submit(submission, nonce, now, place)
         if not self._rows.fits(job):
@@ -134,7 +135,7 @@ class JobQueue:
             return await self._apply(lifecycle.progress(job, progress, seq), job)
         except Refused as refused:
             present = refused.job
-            if present is None or present.attempt != job.attempt or present.status is not Status.PROCESSING:
+            if present is None or not _is_same_attempt(present, job):
                 raise Fenced from refused
             return present
 
@@ -149,7 +150,7 @@ class JobQueue:
                 return await self._apply(lifecycle.checkpoint(job, body, seq, chunks), job)
             except Refused as refused:
                 present = refused.job
-                if present is None or present.attempt != job.attempt or present.status is not Status.PROCESSING:
+                if present is None or not _is_same_attempt(present, job):
                     raise Fenced from refused
             seq = present.seq
 
@@ -287,6 +288,8 @@ class JobQueue:
     async def _candidates(
         self, partition: str, limit: int, up_to: str | None = None, *, after: str | None = None
     ) -> list[Candidate]:
+        if after is not None and up_to is not None and after >= up_to:  # a clock that went back; DynamoDB refuses it
+            return []
         entries = await self._rows.entries(partition, limit=limit, up_to=up_to, after=after)
         return [dispatch.candidate(job_id, entry) for job_id, entry in entries]
 
@@ -340,3 +343,8 @@ class JobQueue:
     async def get_by_connection(self, connection: str, tenant: str, user: str) -> Sequence[Job]:
         newest = await self.list_by_user(tenant, user, 100)
         return [job for job in newest if connection in job.routes and job.status in ALIVE]
+
+
+def _is_same_attempt(present: Job, job: Job) -> bool:
+    """Whether the attempt of `job` still runs."""
+    return (present.status, present.attempt, present.owner) == (Status.PROCESSING, job.attempt, job.owner)

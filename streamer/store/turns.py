@@ -1,9 +1,11 @@
 """The places that jobs get in their queues, shared between processes through the registry of nodes."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from streamer.errors import StoreUnavailable
 from streamer.jobs.fairness import Turns
 from streamer.jobs.model import Priority
 from streamer.store.base import NodeRegistry
@@ -23,12 +25,13 @@ class StoredTurns:
         self._nodes = nodes
         self._clock = clock
         self._queues: dict[str, Turns] = {}
+        self._asked: set[str] = set()  # queues whose rows were read: what one worker told may be far behind them
         self._saved: defaultdict[str, int] = defaultdict(int)
 
-    async def next(self, queue: str, tenant: str, priority: Priority) -> int:
-        if queue not in self._queues:
-            await self._read()
-        return self._turns(queue).next(tenant, priority)
+    async def next(self, queue: str, tenant: str, priority: Priority, *, is_counted: bool = True) -> int:
+        if queue not in self._asked:
+            await self._ask(queue)
+        return self._queues[queue].next(tenant, priority, is_counted=is_counted)
 
     def served(self, queue: str, virtual_time: int) -> None:
         if queue in self._queues:
@@ -44,17 +47,20 @@ class StoredTurns:
         return {TOLD: {queue: turns.now for queue, turns in self._queues.items()}}
 
     async def save(self) -> None:
-        for queue, turns in list(self._queues.items()):
-            now = turns.now
-            if now > self._saved[queue]:
-                await self._nodes.beat(QUEUE, queue, {_TURN: now})
-                self._saved[queue] = now
+        for queue in list(self._queues):
+            await self._save(queue)
 
-    async def _read(self) -> None:
+    async def _ask(self, queue: str) -> None:
         for row in await self._nodes.list(QUEUE):
             self.served(row.node_id, int(row.info.get(_TURN, 0)))
-
-    def _turns(self, queue: str) -> Turns:
         if queue not in self._queues:
-            self._queues[queue] = Turns(self._clock())
-        return self._queues[queue]
+            self.served(queue, self._clock())
+            with contextlib.suppress(StoreUnavailable):  # a submit does not fail of it
+                await self._save(queue)  # whoever comes next must not begin at a later time than we did
+        self._asked.add(queue)
+
+    async def _save(self, queue: str) -> None:
+        now = self._queues[queue].now
+        if now > self._saved[queue]:
+            await self._nodes.beat(QUEUE, queue, {_TURN: now})
+            self._saved[queue] = now

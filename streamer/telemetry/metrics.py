@@ -80,6 +80,11 @@ METRICS: Final = (
     Metric(Counter, "sessions_dead", "Worker sessions found dead."),
     Metric(Counter, "jobs_given_back", "Jobs given back to the queue: lost or released.", ("reason",)),
     Metric(Counter, "hints", "Hints to workers: taken, refused or failed.", ("result",)),
+    # the stream of changes
+    Metric(Gauge, "stream_shards", "Shards that this worker reads."),
+    Metric(Counter, "stream_changes", "Changes that the stream showed: dispatch, outbox or none, by use.", ("kind",)),
+    Metric(Histogram, "stream_lag_seconds", "From a submit or an outcome to when the stream showed it.", (), LONG),
+    Metric(Counter, "outcomes_resent", "Outcomes sent in the place of a worker that may not have sent them."),
     # frames from workers to clients
     Metric(Histogram, "delivery_lag_seconds", "From encoding a frame in a worker to the socket's outbox.", (), QUICK),
     Metric(Counter, "frames", "Frames about jobs that were sent on: progress, chunk, retrying or outcome.", ("kind",)),
@@ -89,6 +94,7 @@ METRICS: Final = (
     # store and process
     Metric(Histogram, "store_seconds", "Calls to the store.", ("verb",), QUICK),
     Metric(Counter, "store_errors", "Calls to the store that failed.", ("verb",)),
+    Metric(Gauge, "clock_offset_seconds", "Wall clock certainly ahead of the store's by; below 0: behind."),
     Metric(Histogram, "loop_lag_seconds", "How late the event loop woke a timer.", (), QUICK),
 )
 
@@ -113,6 +119,10 @@ class Metrics:
     sessions_dead: Counter
     jobs_given_back: Counter
     hints: Counter
+    stream_shards: Gauge
+    stream_changes: Counter
+    stream_lag_seconds: Histogram
+    outcomes_resent: Counter
     delivery_lag_seconds: Histogram
     frames: Counter
     frames_dropped: Counter
@@ -120,6 +130,7 @@ class Metrics:
     lane_posts: Counter
     store_seconds: Histogram
     store_errors: Counter
+    clock_offset_seconds: Gauge
     loop_lag_seconds: Histogram
 
     def __init__(self) -> None:

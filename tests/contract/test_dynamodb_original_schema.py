@@ -14,7 +14,7 @@ import pytest
 from streamer.jobs import ids
 from streamer.store.dynamodb import client as clients
 from streamer.store.dynamodb.client import Client
-from tests.contract.test_dynamodb_write_units import Bill
+from tests.support.bill import Bill
 from tests.support.store import Engine
 
 Item = dict[str, Any]

@@ -3,41 +3,19 @@
 A write costs one unit per started KB of the whole row; an index entry costs 1 to make, 2 to move, 1 to remove.
 """
 
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from streamer.jobs.model import Job, Progress
+from streamer.jobs.model import Job, Priority, Progress
 from streamer.store.base import Chunk
 from streamer.store.dynamodb.store import open_dynamodb
+from tests.support.bill import Bill
 from tests.support.jobs import OOPS, Clock
 from tests.support.store import Engine, Scene
 
 MINIMAL = {"requests": 3, "DispatchIndex": 4, "UserIndex": 1}
-
-
-class Bill:
-    """Units per table (its name without the prefix) and index."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.units: Counter[str] = Counter()
-
-    def add(self, _verb: str, consumed: Any) -> None:
-        for each in consumed if isinstance(consumed, list) else [consumed]:
-            self._add(each["TableName"].removeprefix(self.prefix), each.get("Table", {}))
-            for index, cost in each.get("GlobalSecondaryIndexes", {}).items():
-                self._add(index, cost)
-
-    def _add(self, name: str, cost: Mapping[str, float]) -> None:
-        self.units[name] += int(cost.get("CapacityUnits", 0))
-
-    def take(self) -> dict[str, int]:
-        """Since the last time."""
-        taken, self.units = self.units, Counter()
-        return {name: units for name, units in taken.items() if units}
 
 
 @pytest.fixture
@@ -52,7 +30,10 @@ async def scene(
     for name, value in dynamodb_engine.environment.items():
         monkeypatch.setenv(name, value)
     async with open_dynamodb(table_prefix=dynamodb_engine.table_prefix, clock=clock, on_capacity=bill.add) as store:
-        yield Scene(store, clock)
+        scene = Scene(store, clock)
+        await store.turns.next(scene.queue, scene.tenant, Priority.NORMAL)  # what is paid once per queue and process
+        bill.take()
+        yield scene
 
 
 async def submitted(scene: Scene, **fields: Any) -> Job:

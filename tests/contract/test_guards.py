@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import HealthCheck, assume, given, settings, strategies
 
 from streamer.jobs import ids, lifecycle
 from streamer.jobs.lifecycle import KEEP, Guard, Transition
@@ -53,6 +53,7 @@ FIELDS: dict[str, strategies.SearchStrategy[Any]] = {
     "claim_nonce": optional(NAMES),
     "due_ms": optional(TIMES),
     "start_by_ms": optional(TIMES),
+    "deadline_ms": optional(TIMES),
     "started_ms": optional(TIMES),
     "ended_ms": optional(TIMES),
     "cancel_requested_ms": optional(TIMES),
@@ -118,14 +119,10 @@ def any_transition(draw: strategies.DrawFn, job: Job) -> Transition:
     sets = draw(some_of(CHANGES))
     join = draw(strategies.none() | CONNECTIONS) if "routes" not in sets else None
     entry = draw(strategies.just(KEEP) | optional(ENTRIES))
+    defaults, adds = draw(some_of(DEFAULTS)), draw(some_of(STEPS))
+    assume(sets or defaults or adds or join or entry is not KEEP)  # a transition that changes nothing is none
     return Transition(
-        name="anything",
-        guard=draw(guards(job)),
-        sets=sets,
-        defaults=draw(some_of(DEFAULTS)),
-        adds=draw(some_of(STEPS)),
-        entry=entry,
-        join=join,
+        name="anything", guard=draw(guards(job)), sets=sets, defaults=defaults, adds=adds, entry=entry, join=join
     )
 
 
@@ -160,6 +157,11 @@ PAIRS = rows().flatmap(lambda job: strategies.tuples(strategies.just(job), real_
 
 NOON = jobs.NOON_MS
 AROUND_NOON = [NOON - 1, NOON, NOON + 1]
+LATEST: list[dict[str, Any]] = [
+    {"start_by_ms": start_by_ms, "deadline_ms": deadline_ms}
+    for start_by_ms in (NOON, None)
+    for deadline_ms in (NOON, None)
+]
 C1 = frozenset({"c1"})
 SEVEN = frozenset(f"other{number}" for number in range(MAX_ROUTES - 1))
 EIGHT = SEVEN | {"another"}
@@ -173,8 +175,8 @@ EDGES: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
     "version": ([{"version": 1}], [0, 1, 2]),
     "seq": ([{"seq": 10}], [9, 10, 11]),
     "due_by_ms": ([{"due_ms": NOON}, {"due_ms": None}], AROUND_NOON),
-    "not_expired_at_ms": ([{"start_by_ms": NOON}, {"start_by_ms": None}], AROUND_NOON),
-    "expired_at_ms": ([{"start_by_ms": NOON}, {"start_by_ms": None}], AROUND_NOON),
+    "not_expired_at_ms": (LATEST, AROUND_NOON),
+    "expired_at_ms": (LATEST, AROUND_NOON),
     "cancel_requested": ([{"cancel_requested_ms": NOON}, {"cancel_requested_ms": None}], [True, False]),
     "retries_left": ([{"retry_count": count, "max_retries": 1} for count in (0, 1, 2)], [True, False]),
     "redriven": ([{"redriven_as": "a"}, {"redriven_as": None}], [True, False]),

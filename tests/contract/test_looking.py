@@ -37,15 +37,43 @@ async def test_ready_jobs_come_in_the_order_of_their_submits(scene: Scene) -> No
 
 async def test_priority_is_a_head_start(scene: Scene) -> None:
     normal, high, low = Priority.NORMAL, Priority.HIGH, Priority.LOW
-    wanted = {"low": (low, 0), "normal": (normal, 10), "high": (high, 9_000), "late high": (high, 11_000)}
-    found: dict[str, str] = {}
-    start_ms = scene.clock.now_ms
-    for name, (priority, after_ms) in wanted.items():
-        scene.clock.now_ms = start_ms + after_ms
-        job = await scene.submit(name.replace(" ", "-"), priority=priority)
-        found[job.job_id] = name
+    wanted = {"low": low, "normal": normal, "next": normal, "high": high}
+    found = {(await scene.submit(name, priority=priority)).job_id: name for name, priority in wanted.items()}
     entries = sorted((await scene.index(Kind.READY)).items(), key=lambda pair: pair[1].sort)
-    assert [found[job_id] for job_id, _ in entries] == ["high", "normal", "late high", "low"]
+    assert [found[job_id] for job_id, _ in entries] == ["high", "normal", "next", "low"]
+
+
+@pytest.mark.parametrize("kind", [Kind.READY, Kind.TIMER])
+async def test_looking_goes_on_behind_what_was_seen(scene: Scene, kind: Kind) -> None:
+    jobs = await same_shard(scene, 5, delay_ms=10 if kind is Kind.TIMER else 0)
+    scene.clock.advance(1_000)
+    requests, shard = scene.store.requests, dispatch.shard(jobs[0].job_id)
+    read = requests.ready if kind is Kind.READY else requests.due
+    first = await read(scene.queue, shard, 2)
+    rest = await read(scene.queue, shard, 10, after=first[-1].sort)
+    assert [each.job_id for each in (*first, *rest)] == [job.job_id for job in jobs]
+    assert await read(scene.queue, shard, 10, after=rest[-1].sort) == []
+
+
+async def test_a_clock_that_went_back_sees_no_timers_behind_its_time(scene: Scene) -> None:
+    job = await scene.submit(delay_ms=1_000)
+    shard = dispatch.shard(job.job_id)
+    scene.clock.advance(1_000)
+    (found,) = await scene.store.requests.due(scene.queue, shard, 1)
+    scene.clock.advance(-500)
+    assert await scene.store.requests.due(scene.queue, shard, 1, after=found.sort) == []
+
+
+async def test_what_waits_is_counted_by_tenant(scene: Scene) -> None:
+    for number in range(3):
+        await scene.submit(f"r{number}")
+    await scene.submit("later", delay_ms=60_000)
+    await scene.submit("theirs", tenant="others")
+    await scene.running("running")
+    count = scene.store.requests.count_waiting
+    assert await count(scene.queue, scene.tenant, 100) == 4
+    assert await count(scene.queue, scene.tenant, 2) == 2
+    assert await count(scene.queue, "nobody", 100) == 0
 
 
 async def test_what_is_due_comes_the_earliest_first(scene: Scene) -> None:

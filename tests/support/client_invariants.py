@@ -89,6 +89,7 @@ class _Connection:
     speaks_v1: bool
     requests: dict[str, _Request] = field(default_factory=dict)
     resumes: deque[Mapping[str, Frame]] = field(default_factory=deque)  # not answered: what each of them asked for
+    refused: list[Mapping[str, Frame]] = field(default_factory=list)  # resumes that were, as far as one can tell
 
     def send(self, frame: Frame) -> None:
         kind = frame.get("type", "request")
@@ -113,9 +114,7 @@ class _Connection:
             request.job_id = frame.get("job_id", request.job_id)
             yield from (f"{name}: {sentence}" for sentence in _receive(request, frame))
         elif frame["type"] == "error" and self.resumes:  # has no request id: it may be about the whole resume
-            for name in self.resumes.popleft():
-                self._request(name).asked -= 1
-                self._request(name).not_granted()
+            self._refuse_resume(self.resumes.popleft())
 
     def owed(self) -> Iterator[str]:
         yield from (f"{name}: {sentence}" for name, request in self.requests.items() for sentence in _owed(request))
@@ -126,8 +125,8 @@ class _Connection:
         if not self.resumes:
             yield "resumed, and nobody asked"
             return
-        asked = self.resumes.popleft()
         told = {entry["request_id"]: entry for entry in frame["requests"]}
+        asked = self._answered(told)
         yield from (f"{name}: resumed, and nobody asked for it" for name in told if name not in asked)
         for name in asked:
             request = self._request(name)
@@ -137,6 +136,24 @@ class _Connection:
             request.granted()
             request.job_id = told[name]["job_id"]
             request.may_skip = not told[name]["recovered"]
+
+    def _answered(self, told: Mapping[str, Frame]) -> Mapping[str, Frame]:
+        """What was asked for, and is answered by this. Answers may overtake each other, and a refusal does not say of
+        which resume it is."""
+        match = next((asked for asked in self.resumes if told.keys() <= asked.keys()), None)
+        if match is None and (match := next((each for each in self.refused if told.keys() <= each.keys()), None)):
+            self.refused.remove(match)  # then it was another one that was refused
+            self._refuse_resume(self.resumes.popleft())
+            return match
+        match = self.resumes[0] if match is None else match
+        self.resumes.remove(match)
+        return match
+
+    def _refuse_resume(self, asked: Mapping[str, Frame]) -> None:
+        self.refused.append(asked)
+        for name in asked:
+            self._request(name).asked -= 1
+            self._request(name).not_granted()
 
     def _watched(self, frame: Frame) -> Iterator[str]:
         name = frame["job_id"]

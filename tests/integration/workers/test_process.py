@@ -32,8 +32,8 @@ ENVIRONMENT = {
 
 
 @asynccontextmanager
-async def process(**environment: str) -> AsyncIterator[Process]:
-    command = (sys.executable, "-m", "workers")
+async def process(*arguments: str, **environment: str) -> AsyncIterator[Process]:
+    command = (sys.executable, "-m", "workers", *arguments)
     started = await asyncio.create_subprocess_exec(
         *command, env={**os.environ, **environment}, stdout=PIPE, stderr=PIPE
     )
@@ -66,6 +66,13 @@ async def test_a_process_serves_until_sigterm(tmp_path: Path) -> None:
             await event(running, "left")
             assert await running.wait() == 0
             assert await store.nodes.list(WORKER) == []
+
+
+async def test_the_command_line_names_the_queues(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/streamer.db"
+    environment = {**ENVIRONMENT, "STREAMER_STORE": url, "STREAMER_QUEUES": "default"}
+    async with process("--queue", "gpu", "--queue", "slow", "--queue", "gpu", **environment) as running:
+        assert (await event(running, "worker_ready"))["queues"] == ["gpu", "slow"]
 
 
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
@@ -138,6 +145,12 @@ def test_main_tells_how_it_ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         monkeypatch.setenv(name, value)
     assert program.main() == 0
     assert served[0].worker_port == 0
-    monkeypatch.setenv("STREAMER_WAKEUPS", "direct")
+    assert served[0].queues == ("default",)
+    assert program.main(["--queue", "gpu"]) == 0
+    assert served[1].queues == ("gpu",)
+    assert program.main(["--queue", "not/a/name"]) == program.CANNOT_START
+    said = capsys.readouterr().err
+    assert said.splitlines() == ["--queue 'not/a/name': a queue's name has 1 to 64 letters, digits or . _ -"]
+    monkeypatch.setenv("STREAMER_WAKEUPS", "stream")
     assert program.main() == program.CANNOT_START
     assert "STREAMER_WAKEUPS" in capsys.readouterr().err

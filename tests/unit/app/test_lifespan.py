@@ -58,6 +58,21 @@ def life(world: World, *names: str) -> Life:
     return Life(cast("Any", parts), Settings(), cast("Any", store))
 
 
+async def test_every_look_at_the_workers_tells_how_far_the_queues_have_come() -> None:
+    learned: list[Any] = []
+    seen: list[None] = []
+    rows = [SimpleNamespace(info={"turns": {"default": 7}}), SimpleNamespace(info={})]
+    parts = SimpleNamespace(
+        node=SimpleNamespace(node_id="n1"),
+        workers=SimpleNamespace(rows=lambda: rows),
+        hints=SimpleNamespace(workers_seen=lambda: seen.append(None)),
+    )
+    store = SimpleNamespace(nodes=None, turns=SimpleNamespace(learn=learned.append))
+    Life(cast("Any", parts), Settings(), cast("Any", store))._workers_seen()
+    assert learned == [{"turns": {"default": 7}}, {}]
+    assert len(seen) == 1
+
+
 async def test_who_is_still_there_leaves_no_row_and_the_node_goes_last() -> None:
     """A socket whose end nobody has said as yet: its client will look for another node."""
     world = World()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 from typing_extensions import TypedDict  # pydantic refuses the one of typing before Python 3.12
 
 from streamer.context import Context
-from streamer.definitions import MAX_ERRORS, Action, define, seconds
+from streamer.definitions import MAX_ERRORS, Action, Where, define, seconds
 from streamer.errors import ActionError, InternalError, InvalidMessage, InvalidPayload
 from streamer.protocol.messages import Mode
 
@@ -305,7 +305,9 @@ def test_durations_are_kept_in_seconds() -> None:
     assert seconds(0) == 0.0
 
 
-Mistake = Literal["queue", "mode", "retries", "timeout", "threshold", "estimate", "permission"]
+Mistake = Literal[
+    "queue", "mode", "retries", "timeout", "threshold", "estimate", "permission", "concurrency", "promote"
+]
 
 
 @pytest.mark.parametrize(
@@ -320,11 +322,28 @@ Mistake = Literal["queue", "mode", "retries", "timeout", "threshold", "estimate"
         ("threshold", -1, "a duration is"),
         ("estimate", float("nan"), "a duration is"),
         ("permission", ["a"], "a permission is a string"),
+        ("concurrency", 0, "concurrency is a number from 1"),
+        ("concurrency", True, "concurrency is a number from 1"),
+        ("promote", 1, "promote is True or False"),
     ],
 )
 def test_options_that_cannot_work(option: Mistake, value: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         define("act", handler, **{option: value})
+
+
+def test_what_runs_in_a_thread_cannot_be_stopped_and_queued() -> None:
+    def in_thread() -> None: ...
+
+    with pytest.raises(ValueError, match="promote needs an async def handler"):
+        define("act", in_thread, promote=True)
+
+
+@pytest.mark.parametrize("mode", ["inline", "queued"])
+def test_only_what_may_be_either_is_promoted(mode: Where) -> None:
+    with pytest.raises(ValueError, match="promote goes with mode 'auto' only"):
+        define("act", handler, promote=True, mode=mode)
+    assert define("act", handler, promote=True, concurrency=2).concurrency == 2
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "a" * 65])

@@ -33,7 +33,7 @@ def test_the_defaults_are_those_of_one_machine() -> None:
         8082,
     )
     assert settings.store == "sqlite:///.streamer/streamer.db"
-    assert settings.wakeups == {"direct", "sweep"}
+    assert settings.wakeups == {"direct", "stream", "sweep"}
     assert settings.queues == ("default",)
     assert settings.allowed_origins is None
     assert settings.max_connection_age_s == 0
@@ -117,8 +117,8 @@ def test_a_node_refuses(given: dict[str, Any], sentence: str) -> None:
     [
         ({"cluster_secret": None}, "Set STREAMER_CLUSTER_KEY_ID and STREAMER_CLUSTER_SECRET"),
         ({"cluster_key_id_next": "n"}, "CLUSTER_SECRET_NEXT"),
-        ({"wakeups": "stream,sweep"}, "STREAMER_WAKEUPS=stream is not supported yet"),
-        ({"wakeups": "direct"}, "must name sweep"),
+        ({"wakeups": "stream"}, "STREAMER_WAKEUPS=stream alone finds no work on SQLite"),
+        ({"wakeups": frozenset()}, "STREAMER_WAKEUPS must name at least one of direct, stream and sweep"),
         ({"session_beat_s": 1, "session_dead_s": 2}, "SESSION_DEAD_S must be at least 3 times"),
     ],
 )
@@ -131,7 +131,16 @@ def test_both_processes_refuse(given: dict[str, Any], sentence: str) -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigurationError, match=r"CLUSTER_KEY_ID.*WAKEUPS"):
-        fit(cluster_key_id=None, wakeups="direct").checked_for_worker()
+        fit(cluster_key_id=None, wakeups="stream").checked_for_worker()
+
+
+@pytest.mark.parametrize("given", ["direct", "sweep", "direct,stream", "stream,sweep"])
+def test_each_wakeup_alone_finds_work(given: str) -> None:
+    assert fit(wakeups=given).checked_for_worker().wakeups == set(given.split(","))
+
+
+def test_the_stream_alone_finds_work_where_there_is_one() -> None:
+    assert fit(wakeups="stream", store="dynamodb").checked_for_worker().wakeups == {"stream"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "::1", "[::1]"])

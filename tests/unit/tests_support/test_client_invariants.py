@@ -32,6 +32,8 @@ from tests.unit.tests_support.histories import (
     watched,
 )
 
+RESUME_OF_ANOTHER = {"type": "resume", "requests": [{"request_id": "r2"}]}
+
 GOOD = {
     "nothing": [],
     "an inline answer": [ASK, ANSWER],
@@ -92,6 +94,9 @@ RESUMED = {
     "what is refused at once": [WELCOME, resume(), REFUSAL, resumed()],
     "but the resume is refused": [WELCOME, resume(), UNREADABLE],
     "but the first resume is refused": [WELCOME, resume(), UNREADABLE, resume(), resumed("r1"), complete(1)],
+    "but another resume, sent later, is refused": [
+        *(WELCOME, resume(), RESUME_OF_ANOTHER, UNREADABLE, resumed("r1"), complete(1)),
+    ],
     "what runs here already": [WELCOME, ASK, ACK, progress(1), resume(), resumed("r1"), progress(2), complete(3)],
     "what was just submitted here": [WELCOME, ASK, resume(1, 5), ACK, resumed("r1"), progress(2), complete(3)],
     "and submitted again": [WELCOME, resume(1, 5), ASK, resumed("r1"), ACK, progress(6), complete(7)],

@@ -10,7 +10,7 @@ from streamer.jobs.model import Job, Status
 from streamer.telemetry.metrics import Metrics
 from tests.support import jobs
 from workers.claims import Claims
-from workers.heads import Lead
+from workers.order import Lead
 
 LEAD = Lead("j1", "default", "report", "sweep")
 

@@ -1,6 +1,6 @@
 """Burying the dead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ class World:
         self.errors: dict[str, Exception] = {}
         self.told: list[Job] = []
         self.ready: list[Job] = []
+        self.learned: list[Mapping[str, Any]] = []
         self.metrics = Metrics()
         parts: Any = self
         nodes: Any = self.nodes
@@ -35,6 +36,7 @@ class World:
             reports=parts,
             metrics=self.metrics,
             on_ready=self.ready.append,
+            learn=self.learned.append,
             own_id=lambda: "me",
             known_actions=["report"],
             beat_s=3600.0,
@@ -85,6 +87,7 @@ async def test_the_jobs_go_back_and_then_the_row_goes(world: World) -> None:
     await world.look(times=1)
     assert set(world.nodes.rows) == {"me"}
     assert world.counted("sessions_dead_total") == 1
+    assert {"queues": ["default"]} in world.learned
 
 
 async def test_a_job_that_ended_otherwise_is_not_told(world: World) -> None:

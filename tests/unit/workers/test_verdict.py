@@ -37,6 +37,10 @@ def test_too_long_is_a_failed_attempt() -> None:
     assert verdict.timed_out() == Again(Failure("TIMEOUT", "The request took too long."))
 
 
+def test_too_late_is_final() -> None:
+    assert verdict.expired() == Failed(Failure("TIMEOUT", "The request was not done in time."))
+
+
 def test_a_result_that_is_no_json_is_final() -> None:
     assert verdict.of_result("e1") == Failed(verdict.hidden("e1"))
 

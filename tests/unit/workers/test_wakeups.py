@@ -1,7 +1,7 @@
 """Which jobs get the free slots."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from streamer.telemetry.metrics import Metrics
 from tests.support import jobs
 from tests.support.until import until
 from workers import wakeups as wakeups_module
-from workers.heads import Heads, Lead
+from workers.heads import Heads
+from workers.order import Lead, Wakeup
 from workers.slots import Slots
 from workers.wakeups import Wakeups
 
@@ -23,7 +24,7 @@ from workers.wakeups import Wakeups
 class World:
     """An index with jobs in shards, and slots that run them until they are let go."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, ways: Collection[str] = ("direct", "stream", "sweep")) -> None:
         self.index: dict[int, list[Candidate]] = {}
         self.timers: dict[int, list[Candidate]] = {}
         self.reads = 0
@@ -32,6 +33,7 @@ class World:
         self.claimed: list[Lead] = []
         self.refused: set[str] = set()
         self.done: dict[str, asyncio.Event] = {}
+        self.on_read: Callable[[], None] = lambda: None
         self.metrics = Metrics()
         self.slots = Slots(slots, self.metrics)
         requests: Any = self
@@ -43,24 +45,31 @@ class World:
             is_open=lambda: self.is_open,
             live_workers=lambda: 0,
             queues=["q"],
-            actions=["report"],
-            takes_hints=True,
+            actions=["report", "rare"],
+            ways=ways,
             sweep_s=60.0,
+            limits={"rare": 1},
         )
 
-    def put(self, shard: int, name: str, rank: int, *, action: str = "report", timer: bool = False) -> None:
+    def put(
+        self, shard: int, name: str, rank: int, *, action: str = "report", timer: bool = False, tenant: str = "acme"
+    ) -> None:
         where = self.timers if timer else self.index
-        found = Candidate(name, "q", action, "acme", rank, created_ms=rank, sort="")
+        found = Candidate(name, "q", action, tenant, rank, created_ms=rank, sort=f"{rank:013d}#{name}")
         where.setdefault(shard, []).append(found)
 
-    async def ready(self, _queue: str, shard: int, limit: int) -> Sequence[Candidate]:
+    async def ready(self, _queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
         self.reads += 1
+        self.on_read()
         if self.is_away:
             raise StoreUnavailable
-        return self.index.get(shard, [])[:limit]
+        return self.page(self.index, shard, limit, after)
 
-    async def due(self, _queue: str, shard: int, limit: int) -> Sequence[Candidate]:
-        return self.timers.get(shard, [])[:limit]
+    async def due(self, _queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
+        return self.page(self.timers, shard, limit, after)
+
+    def page(self, where: dict[int, list[Candidate]], shard: int, limit: int, after: str | None) -> Sequence[Candidate]:
+        return [found for found in where.get(shard, []) if found.sort > (after or "")][:limit]
 
     async def backlog(self, _queue: str) -> Backlog:
         return Backlog(1234, 1)
@@ -78,19 +87,30 @@ class World:
     def names(self) -> list[str]:
         return [lead.job_id for lead in self.claimed]
 
+    async def close(self) -> None:
+        await self.wakeups.close()
+        await self.slots.close()
+
+    async def looked(self) -> None:
+        """No look is under way."""
+        await until(lambda: self.wakeups._filling is None or self.wakeups._filling.done())
+
     async def end(self, name: str) -> None:
         await until(lambda: name in self.done)
-        for shard in self.index.values():
+        for shard in (*self.index.values(), *self.timers.values()):
             shard[:] = [found for found in shard if found.job_id != name]
         self.done[name].set()
+
+
+def hint(name: str, *, queue: str = "q", action: str = "report", wakeup: Wakeup = "direct") -> Lead:
+    return Lead(name, queue, action, wakeup)
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     world = World(slots=2)
     yield world
-    await world.wakeups.close()
-    await world.slots.close()
+    await world.close()
 
 
 async def test_a_sweep_takes_the_best_of_all_shards(world: World) -> None:
@@ -99,8 +119,8 @@ async def test_a_sweep_takes_the_best_of_all_shards(world: World) -> None:
     world.put(5, "b", 20, timer=True)
     await world.wakeups.sweep()
     await until(lambda: len(world.claimed) == 2)
-    assert world.names() == ["a", "b"]
-    assert [lead.due_ms for lead in world.claimed] == [None, 20]
+    assert world.names() == ["b", "a"]
+    assert [lead.due_ms for lead in world.claimed] == [20, None]
     assert world.metrics.registry.get_sample_value("streamer_queue_depth", {"queue": "q"}) == 3
 
 
@@ -122,7 +142,7 @@ async def test_actions_of_others_are_skipped(world: World) -> None:
     await world.wakeups.sweep()
     await until(lambda: world.claimed)
     assert world.names() == ["a"]
-    assert world.wakeups.hinted([("y", "q", "theirs"), ("z", "other", "report")]) == []
+    assert world.wakeups.hinted([hint("y", action="theirs"), hint("z", queue="other")]) == []
 
 
 async def test_under_load_a_freed_slot_is_filled_at_once(world: World) -> None:
@@ -155,7 +175,7 @@ async def test_a_job_that_was_not_to_be_had_is_left_alone_for_a_while(world: Wor
     await world.wakeups.sweep()
     assert world.names() == ["a"]
     world.refused.clear()
-    assert world.wakeups.hinted([("a", "q", "report")]) == ["a"]
+    assert world.wakeups.hinted([hint("a")]) == ["a"]
     await until(lambda: world.names() == ["a", "a"])
 
 
@@ -163,13 +183,20 @@ async def test_what_is_left_alone_is_bounded(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(wakeups_module, "MAX_REMEMBERED", 1)
     for name in ("a", "b", "c"):
         world.refused.add(name)
-        world.wakeups.hinted([(name, "q", "report")])
+        world.wakeups.hinted([hint(name)])
         await until(lambda: world.slots.free == 2)
     assert set(world.wakeups._refused) == {"a", "b", "c"}  # none is over yet: it grows until they are
 
 
+async def test_hints_of_a_way_that_this_worker_does_not_go_are_not_taken() -> None:
+    world = World(slots=2, ways=["stream"])
+    assert world.wakeups.hinted([hint("a"), hint("b", wakeup="stream")]) == ["b"]
+    await until(lambda: [lead.wakeup for lead in world.claimed] == ["stream"])
+    await world.close()
+
+
 async def test_hints_get_slots_while_there_are_some(world: World) -> None:
-    hints = [(name, "q", "report") for name in ("a", "b", "c")]
+    hints = [hint(name) for name in ("a", "b", "c")]
     assert world.wakeups.hinted(hints) == ["a", "b"]
     assert world.wakeups.hinted(hints) == ["a", "b"]
     await until(lambda: len(world.claimed) == 2)
@@ -182,7 +209,7 @@ async def test_a_closed_worker_takes_nothing(world: World) -> None:
     world.is_open = False
     world.put(0, "a", 1)
     await world.wakeups.sweep()
-    assert world.wakeups.hinted([("a", "q", "report")]) == []
+    assert world.wakeups.hinted([hint("a")]) == []
     assert world.claimed == []
 
 
@@ -209,7 +236,7 @@ async def test_what_we_gave_back_is_taken_at_once(world: World) -> None:
 
 
 async def test_a_store_that_is_away_ends_neither_sweep_nor_filling(world: World) -> None:
-    world.wakeups.hinted([("a", "q", "report"), ("b", "q", "report")])
+    world.wakeups.hinted([hint("a"), hint("b")])
     world.is_away = True
     await world.wakeups.sweep()
     await world.end("a")
@@ -227,3 +254,115 @@ async def test_sweeps_go_on(world: World) -> None:
     await until(lambda: world.reads > 16)
     sweeping.cancel()
     await asyncio.wait([sweeping])
+
+
+async def test_whoever_does_not_wake_up_by_sweeps_looks_at_everything_once() -> None:
+    world = World(slots=2, ways=["direct"])
+    world.wakeups._sweep_s = 0.001
+    world.put(0, "a", 1)
+    world.is_away = True
+    starting = asyncio.create_task(world.wakeups.sweep_for_ever())
+    await until(lambda: world.reads >= 2)
+    world.is_away = False
+    await starting
+    await until(lambda: world.names() == ["a"])
+    await world.close()
+
+
+async def test_what_we_are_told_of_while_more_waits_comes_after_what_is_before_it(world: World) -> None:
+    """Virtual time is that of what was started last: a late job that is started early would take all along."""
+    world.wakeups.hinted([hint("a"), hint("b")])
+    world.put(0, "first", 1)
+    world.put(0, "second", 2)
+    told: list[str] = []
+    world.on_read = lambda: told.extend(world.wakeups.hinted([hint("late")]) if "late" not in told else [])
+    await world.end("a")
+    await until(lambda: "first" in world.names())
+    assert told == ["late"]
+    assert "late" not in world.names()
+    await world.end("b")
+    await until(lambda: world.names()[2:] == ["first", "second"])
+
+
+async def test_what_we_are_told_of_while_looking_gets_the_slot_that_nothing_else_needs(world: World) -> None:
+    """The index may be late, so the look need not have shown it."""
+    world.wakeups.hinted([hint("a"), hint("b")])
+    told: list[str] = []
+    world.on_read = lambda: told.extend([] if told else world.wakeups.hinted([hint("new")]))
+    await world.end("a")
+    await until(lambda: world.names() == ["a", "b", "new"])
+    assert told == ["new"]
+
+
+async def test_the_stream_shows_a_job_that_waits(world: World) -> None:
+    row = replace(jobs.row(), job_id="a", queue="q")
+    assert world.wakeups.streamed(row)
+    assert world.wakeups.streamed(row)  # it has a slot already
+    await until(lambda: [lead.wakeup for lead in world.claimed] == ["stream"])
+    assert world.wakeups.streamed(replace(row, action="theirs"))
+    assert world.wakeups.streamed(replace(row, job_id="b"))
+    assert not world.wakeups.streamed(replace(row, job_id="c"))  # no slot is free
+    await until(lambda: world.names() == ["a", "b"])
+
+
+async def test_a_worker_that_may_not_claim_leaves_what_the_stream_shows_to_others(world: World) -> None:
+    world.is_open = False
+    assert not world.wakeups.streamed(replace(jobs.row(), job_id="a", queue="q"))
+
+
+async def test_a_delayed_job_that_the_stream_shows_is_started_when_it_is_due(world: World) -> None:
+    row = replace(jobs.row(), job_id="a", queue="q", due_ms=now_ms() + 3_600_000)
+    assert world.wakeups.streamed(row)
+    sooner = replace(row, due_ms=now_ms() + 20)
+    assert world.wakeups.streamed(sooner)
+    assert len(world.wakeups._timers) == 1
+    await until(lambda: world.names() == ["a"])
+    assert (world.claimed[0].due_ms, world.claimed[0].wakeup) == (sooner.due_ms, "stream")
+
+
+async def test_no_more_of_an_action_run_than_may(world: World) -> None:
+    world.put(0, "r1", 1, action="rare")
+    world.put(0, "r2", 2, action="rare")
+    world.put(0, "a", 3)
+    await world.wakeups.sweep()
+    await until(lambda: world.names() == ["r1", "a"])
+    await world.end("a")
+    await until(lambda: world.slots.free == 1)
+    await world.looked()
+    assert world.wakeups.hinted([hint("r3", action="rare")]) == []
+    assert world.names() == ["r1", "a"]
+    await world.end("r1")
+    await until(lambda: world.names() == ["r1", "a", "r2"])
+
+
+async def test_an_action_at_its_limit_costs_no_looks(world: World) -> None:
+    world.put(0, "r1", 1, action="rare")
+    world.put(0, "r2", 2, action="rare")
+    await world.wakeups.sweep()
+    assert world.wakeups.hinted([hint("a")]) == ["a"]
+    await world.end("a")
+    await until(lambda: world.slots.free == 1)
+    await world.looked()
+    reads = world.reads
+    assert world.wakeups.hinted([hint("b")]) == ["b"]
+    assert world.reads == reads
+
+
+async def test_a_hint_at_a_job_of_an_action_at_its_limit_is_not_parked(world: World) -> None:
+    world.wakeups.hinted([hint("r1", action="rare"), hint("a")])
+    world.is_away = True  # it stays loaded
+    await world.end("a")
+    await until(lambda: world.slots.free == 1)
+    await world.looked()
+    assert world.wakeups.hinted([hint("r2", action="rare")]) == []
+    assert world.wakeups.hinted([hint("b")]) == ["b"]
+    await until(lambda: "b" in world.names())
+
+
+async def test_a_thousand_jobs_of_others_do_not_hide_ours(world: World) -> None:
+    for number in range(1_000):
+        world.put(0, f"x{number:04}", number, action="theirs")
+    world.put(0, "ours", 1_000)
+    await world.wakeups.sweep()
+    await world.wakeups.sweep()
+    await until(lambda: world.names() == ["ours"])

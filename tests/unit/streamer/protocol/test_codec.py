@@ -94,7 +94,12 @@ MALFORMED = {
     "options that are an array": '{"action":"echo","options":[]}',
     "options that are false": '{"action":"echo","options":false}',
     "an unknown option": '{"action":"echo","options":{"colour":"red"}}',
-    "an option that is not built yet": '{"action":"echo","options":{"expires_in":60}}',
+    "an expiry of nothing": '{"action":"echo","options":{"expires_in":0}}',
+    "an expiry in the past": '{"action":"echo","options":{"expires_in":-1}}',
+    "an expiry over 30 days": '{"action":"echo","options":{"expires_in":2592000.5}}',
+    "an expiry that is a string": '{"action":"echo","options":{"expires_in":"5"}}',
+    "an expiry that is true": '{"action":"echo","options":{"expires_in":true}}',
+    "an expiry before the start": '{"action":"echo","options":{"expires_in":5,"delay_seconds":5}}',
     "durable as a number": '{"action":"echo","options":{"durable":1}}',
     "durable as a string": '{"action":"echo","options":{"durable":"true"}}',
     "an unknown priority": '{"action":"echo","options":{"priority":"urgent"}}',
@@ -293,9 +298,25 @@ def test_durable(durable: bool) -> None:
     assert read.options == Options(durable=durable)
 
 
+@pytest.mark.parametrize(
+    ("given_s", "expires_in_ms"), [("60", 60_000), ("0.25", 250), ("0.0001", 1), ("2592000", 2_592_000_000)]
+)
+def test_expiries(given_s: str, expires_in_ms: int) -> None:
+    """A part of a millisecond counts as one: 0 would be no time at all."""
+    read = parse('{"action":"echo","options":{"expires_in":' + given_s + "}}")
+    assert isinstance(read, Request)
+    assert read.options == Options(expires_in_ms=expires_in_ms)
+
+
+def test_an_expiry_after_the_delay() -> None:
+    read = parse('{"action":"echo","options":{"expires_in":6,"delay_seconds":5}}')
+    assert isinstance(read, Request)
+    assert read.options == Options(delay_ms=5_000, expires_in_ms=6_000)
+
+
 def test_an_option_that_is_not_supported_is_named() -> None:
-    with pytest.raises(InvalidMessage, match="The option 'expires_in' is not supported"):
-        parse('{"action":"echo","options":{"expires_in":60}}')
+    with pytest.raises(InvalidMessage, match="The option 'colour' is not supported"):
+        parse('{"action":"echo","options":{"colour":"red"}}')
 
 
 def test_ack() -> None:

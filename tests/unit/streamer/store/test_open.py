@@ -37,7 +37,7 @@ async def test_clock_retention_and_observer_arrive(tmp_path: Path) -> None:
         job = (await store.requests.enqueue(submission())).job
         cancelled = await store.requests.cancel(job.tenant, job.user, job.client_id)
     assert cancelled.expires_ms == clock() + 5_000
-    assert verbs == ["create", "insert", "cancel_waiting"]
+    assert verbs == ["create", "list_nodes", "beat", "insert", "cancel_waiting"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_progress_touches_no_index() -> None:
     job = row_in(Status.PROCESSING)
     request = requests.update("requests", ID, lifecycle.progress(job, Progress(10, "Reading"), 4))
     assert request["UpdateExpression"] == "SET #pr = :pr, #sq = :sq"
-    assert request["ConditionExpression"] == "#st IN (:PROCESSING) AND #at = :if_at AND #sq <= :if_sq"
+    assert request["ConditionExpression"] == "#st IN (:PROCESSING) AND #at = :if_at AND #ow = :if_ow AND #sq <= :if_sq"
     assert request["ExpressionAttributeValues"][":pr"] == {"B": b'[10,"Reading",null]'}
 
 

@@ -108,6 +108,8 @@ async def test_the_observer_hears_every_verb_and_a_refusal_is_no_error(path: Pat
     assert heard == [
         ("create", None),
         ("check", None),
+        ("list_nodes", None),  # how far this queue has come, which nobody knows
+        ("beat", None),
         ("insert", None),
         ("claim", None),
         ("attach", None),
