@@ -23,12 +23,12 @@ async def test_an_idle_worker_asks_for_what_a_sweep_and_a_beat_need_and_no_more(
         assert {verb: calls[verb] for verb in start} == start
         calls.clear()
         for _ in range(3):
-            await worker._wakeups.sweep()
+            await worker.parts.wakeups.sweep()
         assert calls == {"entries": 3 * SHARDS * 2}
         calls.clear()
         for _ in range(3):
-            await worker._session.beat()
+            await worker.parts.session.beat()
             for kind in (WORKER, APP):
-                await worker._rescue.look(kind)
+                await worker.parts.rescue.look(kind)
         assert calls == {"beat": 3, "list_nodes": 3 * 2}
         await stage.close()

@@ -100,7 +100,7 @@ async def test_what_a_leaving_worker_gives_back_is_run_by_another_at_once(stage:
     job = await stage.submit("work")
     await until(lambda: emitter.started == [1])
     other = await stage.worker(sweep_s=3600)
-    await until(lambda: leaving._rescue._peers[WORKER].get(other.session_id) is not None)
+    await until(lambda: leaving.parts.rescue._peers[WORKER].get(other.session_id) is not None)
     await stage.stop(leaving)
     await until(lambda: emitter.started == [1, 2])
     emitter.ends.set()

@@ -424,13 +424,13 @@ async def test_a_fault_of_ours_loses_no_job(stage: Stage, monkeypatch: pytest.Mo
 
     stage.action("work", work)
     worker = await stage.worker()
-    run = worker._executor.run
+    run = worker.parts.executor.run
 
     async def break_once(_: attempt.Attempt) -> None:
-        monkeypatch.setattr(worker._executor, "run", run)
+        monkeypatch.setattr(worker.parts.executor, "run", run)
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(worker._executor, "run", break_once)
+    monkeypatch.setattr(worker.parts.executor, "run", break_once)
     job = await stage.submit("work")
     row = await stage.finished(job)
     assert (row.attempt, row.retry_count, runs) == (2, 0, [2])
