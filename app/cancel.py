@@ -9,6 +9,7 @@ from app.connection import Connection
 from app.hub import Delivery, Hub
 from app.inline import Inline
 from app.owners import Owners
+from app.promotion import Promotions
 from app.tracker import Frame
 from streamer.cluster.audience import audience
 from streamer.cluster.courier import Courier
@@ -26,6 +27,7 @@ class Cancels:
         self,
         *,
         inline: Inline,
+        promotions: Promotions,
         requests: RequestQueue,
         subscriptions: SubscriptionStore,
         hub: Hub,
@@ -33,6 +35,7 @@ class Cancels:
         owners: Owners,
     ) -> None:
         self._inline = inline
+        self._promotions = promotions
         self._requests = requests
         self._subscriptions = subscriptions
         self._hub = hub
@@ -51,6 +54,7 @@ class Cancels:
         principal = connection.principal
         if self._inline.cancel(principal, request_id):
             return  # its answer says so
+        await self._promotions.settled(principal, request_id)
         try:
             job = await self._requests.cancel(principal.tenant, principal.user, request_id)
         except NotFound:

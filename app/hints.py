@@ -14,7 +14,7 @@ from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import Peers
 from streamer.jobs.model import Job
-from streamer.store.base import NodeRow
+from streamer.store.base import NodeRow, now_ms
 from streamer.telemetry.metrics import Metrics
 
 HINT: Final = "/internal/hint"
@@ -22,6 +22,10 @@ MAX_BATCH: Final = 100
 MAX_TRIES: Final = 3
 """One worker, and two more where it did not take the job; the sweep finds it anyway."""
 MAX_UNPLACED: Final = 1_000
+MAX_DELAYED: Final = 10_000
+"""Delayed jobs that wait for their hint; the sweep finds what is more."""
+LATE_MS: Final = 5
+"""After its due time a job is hinted at: a claim that comes too early is refused."""
 
 
 @dataclass(slots=True)
@@ -46,12 +50,16 @@ class Hints:
     """Picks, for each job, the freer one of two random workers with free slots; sends in batches, one POST at a
     time per worker. When all are full nobody is told: whoever frees a slot looks by itself. Where no worker is
     known that does such jobs, as just after a start, the hint waits for the next look at the registry.
+
+    `is_on`: False where workers are not woken directly; then nothing is sent.
     """
 
-    def __init__(self, post: Post, peers: Peers, tasks: Tasks, metrics: Metrics) -> None:
+    def __init__(self, post: Post, peers: Peers, tasks: Tasks, metrics: Metrics, *, is_on: bool = True) -> None:
         self._post = post
         self._peers = peers
         self._tasks = tasks
+        self._is_on = is_on
+        self._delayed = 0  # hints that wait until their job is due
         self._results = {result: metrics.hints.labels(result) for result in ("taken", "refused", "failed")}
         self._waiting: dict[str, list[Hint]] = defaultdict(list)  # by worker session
         self._sending: set[str] = set()  # worker sessions with a POST under way
@@ -59,8 +67,20 @@ class Hints:
         self._spent: dict[str, tuple[int, int]] = {}  # session -> beat of its row, slots promised away since then
 
     def tell(self, job: Job) -> None:
-        """Hints at a job that is ready now; never blocks, never raises."""
-        self._assign(Hint(job.job_id, job.queue, job.action))
+        """Hints at a job once it may start, which may be now; never blocks, never raises."""
+        if not self._is_on:
+            return
+        hint = Hint(job.job_id, job.queue, job.action)
+        if job.due_ms is None:
+            self._assign(hint)
+        elif self._delayed < MAX_DELAYED:
+            self._delayed += 1
+            wait_s = max(0, job.due_ms + LATE_MS - now_ms()) / 1000
+            asyncio.get_running_loop().call_later(wait_s, self._assign_due, hint)
+
+    def _assign_due(self, hint: Hint) -> None:
+        self._delayed -= 1
+        self._assign(hint)
 
     def workers_seen(self) -> None:
         """The registry was read anew: what suited nobody before has one more try."""

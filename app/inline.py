@@ -17,10 +17,12 @@ from app import faults, stepping
 from app.answers import Answers, Key, asks_the_same
 from app.connection import Connection
 from app.meters import Known
+from app.promotion import Promotion, Promotions
 from app.run import Run, Stop, Surroundings
+from app.waiting import Waiting
 from streamer.auth import Principal
 from streamer.cluster.lanes import report_death
-from streamer.context import Context
+from streamer.context import Context, Submitter
 from streamer.errors import (
     ActionError,
     DuplicateRequest,
@@ -31,25 +33,33 @@ from streamer.errors import (
 )
 from streamer.jobs import ids
 from streamer.protocol import frames
-from streamer.protocol.messages import Request
+from streamer.protocol.messages import DEFAULT_OPTIONS, Mode, Request
 from streamer.registry import Registry
 
-SWEEPS_PER_TIMEOUT: Final = 20
-MAX_SWEEP_S: Final = 1.0
+PROMOTED: Final = b""
+"""Remembered in the place of an answer: the request was queued, and so is whoever sends it again."""
 
 
 class Inline:
     """All inline runs of a node. Made on its loop."""
 
-    def __init__(self, registry: Registry, *, timeout_s: float, progress_live_ms: int) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        promotions: Promotions,
+        *,
+        timeout_s: float,
+        progress_live_ms: int,
+        submitter: Submitter | None = None,
+    ) -> None:
         self._registry = registry
+        self._promotions = promotions
+        self._submitter = submitter
         self._timeout_s = timeout_s
         self._answers = Answers()
         self._running: dict[Key, Run] = {}  # those that wait, by the id that a client gave
-        self._waiting: set[Run] = set()  # all that wait
-        self._sweep_s = min(MAX_SWEEP_S, timeout_s / SWEEPS_PER_TIMEOUT)
-        self._sweeper: asyncio.TimerHandle | None = None  # while a run waits
         self._loop = asyncio.get_running_loop()
+        self._waiting = Waiting(self._loop)  # all that wait
         self._tasks: set[asyncio.Task[None]] = set()  # pull output for slow readers; each ends with its socket
         self._surroundings = Surroundings(self._loop, threading.get_ident(), progress_live_ms / 1000, self._start)
 
@@ -70,12 +80,17 @@ class Inline:
         key: Key | None = None
         if message.request_id is not None:
             key = (principal.tenant, principal.user, message.request_id)
-            if self._is_repeat(connection, key, message, now):
+            if self._is_repeat(connection, known, key, message, now):
                 return None
         request_id = message.request_id or ids.uuid7(time.time_ns() // 1_000_000)
         own_s = known.action.timeout_s
         limit_s = self._timeout_s if own_s is None else min(own_s, self._timeout_s)
+        options = message.options
+        if options is not DEFAULT_OPTIONS and options.expires_in_ms is not None:
+            limit_s = min(limit_s, options.expires_in_ms / 1000)
         run = Run(known, request_id, key, question, connection, self._surroundings, now, now + limit_s)
+        if known.promote_s is not None and options.mode is not Mode.INLINE:
+            run.promotion = Promotion(message, now + known.promote_s)
         ctx = Context(
             request_id,
             principal.user,
@@ -86,6 +101,7 @@ class Inline:
             state=self._registry.state,
             reporter=run,
             connection_id=connection.connection_id,
+            submitter=self._submitter,
         )
         return self._first_step(run, ctx, self._registry.invoke(known.action, ctx, request))
 
@@ -105,11 +121,11 @@ class Inline:
     def answered_before(self, principal: Principal, request_id: str) -> bytes | None:
         """The answer that a request of this id was given a moment ago, if it is remembered."""
         answer = self._answers.find((principal.tenant, principal.user, request_id), time.monotonic())
-        return None if answer is None else answer[1]
+        return None if answer is None or answer[1] is PROMOTED else answer[1]
 
     # --- the same request again -----------------------------------------------------------------------------
 
-    def _is_repeat(self, connection: Connection, key: Key, message: Request, now: float) -> bool:
+    def _is_repeat(self, connection: Connection, known: Known, key: Key, message: Request, now: float) -> bool:
         if self._running and (run := self._running.get(key)) is not None:
             _require_same(run.question, message)
             run.join(connection)
@@ -118,7 +134,10 @@ class Inline:
         answer = self._answers.find(key, now)
         if answer is not None:
             _require_same(answer[0], message)
-            connection.outbox.put(answer[1])
+            if answer[1] is PROMOTED:
+                self._promotions.queue([connection], known, message)
+            else:
+                connection.outbox.put(answer[1])
             return True
         return False
 
@@ -150,7 +169,10 @@ class Inline:
                 run.stopped = "leaving"  # somebody stops the task itself, not this run
                 self._fail(run, error)
                 raise
-            self._fail(run, error)
+            if run.stopped == "promote" and isinstance(error, asyncio.CancelledError):
+                self._promote(run, error)
+            else:
+                self._fail(run, error)
         else:
             self._forget(run)
             self._succeed(run, result)
@@ -163,8 +185,6 @@ class Inline:
         run.askers[0].in_flight += 1
         if run.key is not None:
             self._running[run.key] = run
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
 
     def _forget(self, run: Run) -> None:
         self._waiting.discard(run)
@@ -173,19 +193,25 @@ class Inline:
         for asker in run.askers:
             asker.in_flight -= 1
 
-    def _sweep(self) -> None:
-        """One timer for all runs: a timer for each would cost more than most handlers."""
-        now = time.monotonic()
-        for run in self._waiting:
-            if run.deadline <= now:
-                run.stop("timeout")
-        self._sweeper = self._loop.call_later(self._sweep_s, self._sweep) if self._waiting else None
-
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(report_death)
+
+    # --- being queued after all -----------------------------------------------------------------------------
+
+    def _promote(self, run: Run, error: BaseException) -> None:
+        """Its handler has ended, and said nothing that would be an answer."""
+        now = time.monotonic()
+        message = None if run.promotion is None else run.promotion.request(run.request_id, now - run.started)
+        if run.promotion is None or message is None:
+            run.stopped = "timeout"
+            self._fail(run, error)
+            return
+        if run.key is not None:
+            self._answers.remember(run.key, run.question, PROMOTED, now)
+        self._promotions.queue(run.hand_over(), run.known, message, told=run.promotion.told)
 
     # --- its answer -----------------------------------------------------------------------------------------
 

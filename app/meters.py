@@ -42,11 +42,13 @@ class Meter:
 class Known:
     """An action with its meter, and what can be said of it before any request."""
 
-    __slots__ = ("action", "always", "meter")
+    __slots__ = ("action", "always", "meter", "promote_s")
 
     def __init__(self, action: Action, meter: Meter, threshold_s: float) -> None:
         self.action = action
         self.meter = meter
+        own_s = threshold_s if action.threshold_s is None else action.threshold_s
+        self.promote_s = own_s if action.promote else None  # an inline run that takes longer is queued; None: never
         self.always: bool | None = None  # whether it is queued; None where that depends on the request
         if not callable(action.estimate):
             self.always = action.is_queued(None, Mode.AUTO, threshold_s)

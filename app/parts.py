@@ -19,12 +19,15 @@ from app.listeners import Listeners
 from app.node import Node
 from app.owners import Owners
 from app.presence import Presences, Roster
+from app.promotion import Promotions
+from app.quota import Quota
 from app.registrar import Registrar
 from app.reread import Rereads
 from app.resume import ADMITTED, Resumes
-from app.submit import Policy, Submits
+from app.submit import Submits
 from app.tasks import Tasks
 from app.watch import Watches
+from streamer import intake
 from streamer.cluster import address
 from streamer.cluster.calls import Caller
 from streamer.cluster.courier import Courier
@@ -35,6 +38,7 @@ from streamer.jobs import ids
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
+from streamer.submitter import Submitter
 from streamer.telemetry.metrics import Metrics
 
 
@@ -66,7 +70,7 @@ class Parts:
         self._owners = Owners(caller.post, self.workers, tasks, node_id)
         self._fillings = Fillings(requests=store.requests, events=store.events, owners=self._owners, tasks=tasks)
         self.rereads = Rereads(hub, store.requests, self._fillings)
-        self.hints = Hints(caller.post, self.workers, tasks, metrics)
+        self.hints = Hints(caller.post, self.workers, tasks, metrics, is_on="direct" in settings.wakeups)
         self._registrar = Registrar(store.connections, node_id, hub)
         self._gate = asyncio.Semaphore(ADMITTED)
         self.bindings = Bindings(
@@ -90,7 +94,15 @@ class Parts:
             requests=store.requests, owners=self._owners, fillings=self._fillings, rereads=self.rereads
         )
         self._inboxes = Inboxes(inbox=store.inbox, requests=store.requests)
-        self._inline = Inline(registry, timeout_s=settings.inline_timeout_s, progress_live_ms=settings.progress_live_ms)
+        self._submits = self._made_submits()
+        self._promotions = Promotions(self._submits, tasks)
+        self._inline = Inline(
+            registry,
+            self._promotions,
+            timeout_s=settings.inline_timeout_s,
+            progress_live_ms=settings.progress_live_ms,
+            submitter=Submitter(registry, store.requests, intake.Policy.of(settings), tell=self.hints.tell),
+        )
         host = address.advertised(settings.advertise_host, settings.internal_host)
         doorkeeper = Doorkeeper(settings)
         roster = Roster(Presence(store.connections, self.nodes))
@@ -118,7 +130,7 @@ class Parts:
             registry=registry,
             metrics=metrics,
             inline=self._inline,
-            submits=self._submits(),
+            submits=self._submits,
             cancels=self._cancels(),
             resumes=self._resumes(),
             watches=self._watches(),
@@ -127,23 +139,25 @@ class Parts:
             threshold_s=self._settings.async_threshold_s,
         )
 
-    def _submits(self) -> Submits:
-        settings = self._settings
+    def _made_submits(self) -> Submits:
+        settings, requests = self._settings, self._store.requests
         return Submits(
-            requests=self._store.requests,
+            requests=requests,
             registrar=self._registrar,
             bindings=self.bindings,
             listeners=self._listeners,
+            quota=Quota(requests, self._tasks, settings.max_queued_per_tenant, lambda: len(self.nodes.rows())),
             hints=self.hints,
             catchups=self._catchups,
             rereads=self.rereads,
             tasks=self._tasks,
-            policy=Policy(max_retries=settings.max_retries, start_within_ms=settings.queue_timeout_s * 1000),
+            policy=intake.Policy.of(settings),
         )
 
     def _cancels(self) -> Cancels:
         return Cancels(
             inline=self._inline,
+            promotions=self._promotions,
             requests=self._store.requests,
             subscriptions=self._store.subscriptions,
             hub=self._hub,

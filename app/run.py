@@ -11,12 +11,13 @@ from typing import Any, Final, Literal
 from app.answers import Key
 from app.connection import Connection
 from app.meters import Known
+from app.promotion import Promotion
 from streamer.context import DONE, Context
 from streamer.errors import ActionError, ResultTooLarge
 from streamer.jobs.model import Progress
 from streamer.protocol import frames
 
-Stop = Literal["timeout", "cancel", "leaving"]
+Stop = Literal["timeout", "cancel", "leaving", "promote"]
 
 MAX_OUTPUT_BYTES: Final = 1 << 20
 """Of one run: it is kept for those who join."""
@@ -99,7 +100,8 @@ class Run:
     Fields: `key`, None where the client gave no id; `askers`, who gets the answer, once per asking; `ctx` and
     `task`, there while the handler waits for something (before, nobody can stop it; and a run that always pointed to
     its context, which points back, would leave every message to the garbage collector); `stopped`, why it was asked
-    to stop, None while it was not; `ended`, its answer is known.
+    to stop, None while it was not; `promotion`, None where it is never queued; `ended`, its answer is known, or is not
+    given by this run.
     """
 
     __slots__ = (
@@ -115,6 +117,7 @@ class Run:
         "ended",
         "key",
         "known",
+        "promotion",
         "question",
         "request_id",
         "started",
@@ -143,6 +146,7 @@ class Run:
         self.task: asyncio.Task[None] | None = None
         self.deadline = deadline
         self.stopped: Stop | None = None
+        self.promotion: Promotion | None = None
         self.ended = False
         self._surroundings = surroundings
         self._emitted = 0  # bytes
@@ -152,12 +156,25 @@ class Run:
         self._timer: asyncio.TimerHandle | None = None
 
     def stop(self, why: Stop) -> None:
-        """Cancels the handler, once."""
-        if self.stopped is None and self.task is not None:
+        """Cancels the handler, once. A client's cancel comes before being queued."""
+        if self.stopped == "promote" and why == "cancel":
+            self.stopped = why
+        elif self.stopped is None and self.task is not None:
             self.stopped = why
             if self.ctx is not None:
                 self.ctx.cancelled = True
             self.task.cancel()
+
+    def promote(self) -> None:
+        """Stops the handler so that the request can be queued. Nothing happens where output of it is on its way."""
+        if not self._emitted:
+            self.stop("promote")
+
+    def hand_over(self) -> list[Connection]:
+        """Ends without an answer: those who asked, whom somebody else will tell."""
+        askers, self.askers = self.askers, []
+        self.end(b"")
+        return askers
 
     def join(self, asker: Connection) -> None:
         """The same request again: it gets the answer too, and the output from its beginning."""
@@ -227,6 +244,8 @@ class Run:
         if newest is None or self.ended:
             return
         self._quiet_until = time.monotonic() + self._surroundings.live_s
+        if self.promotion is not None:
+            self.promotion.told = newest.percentage
         frame = frames.inline_progress(self.request_id, newest, time.time())
         for asker in dict.fromkeys(self.askers):
             asker.outbox.put_newest(self.request_id, frame)

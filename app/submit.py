@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
-
-import orjson
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from app import faults, outcome
 from app.binding import Bindings
@@ -16,24 +14,19 @@ from app.connection import Connection
 from app.hints import Hints
 from app.listeners import Listeners
 from app.meters import Known
+from app.quota import Quota
 from app.registrar import Registrar
 from app.reread import Rereads
 from app.tasks import Tasks
 from app.tracker import Tracker
-from streamer.errors import InvalidMessage, StoreUnavailable
+from streamer import intake
+from streamer.errors import RateLimited, StoreUnavailable
+from streamer.intake import Policy, Terms
 from streamer.jobs import ids
 from streamer.jobs.model import Job, Status, Submission
 from streamer.protocol import frames
 from streamer.protocol.messages import Request
 from streamer.store.base import Enqueued, RequestQueue, RoutesFull
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a job gets where its action says nothing."""
-
-    max_retries: int
-    start_within_ms: int
 
 
 class Submits:
@@ -46,6 +39,7 @@ class Submits:
         registrar: Registrar,
         bindings: Bindings,
         listeners: Listeners,
+        quota: Quota,
         hints: Hints,
         catchups: CatchUps,
         rereads: Rereads,
@@ -56,21 +50,23 @@ class Submits:
         self._registrar = registrar
         self._bindings = bindings
         self._listeners = listeners
+        self._quota = quota
         self._hints = hints
         self._catchups = catchups
         self._rereads = rereads
         self._tasks = tasks
         self._policy = policy
 
-    async def submit(self, connection: Connection, known: Known, message: Request) -> None:
+    async def submit(self, connection: Connection, known: Known, message: Request, *, told: float = 0.0) -> None:
         """Runs up to the call of the store without waiting, unless the connection is about to become a former one.
-        Raises InvalidMessage before that."""
+        Raises InvalidMessage before that. `told`: the percentage that its client was told of already."""
         submission = self._submission(connection, known, message)
         principal = connection.principal
         job_id = ids.job_id(principal.tenant, principal.user, submission.client_id)
         with _in_flight(connection, submission.client_id):
             await self._bindings.settled(connection)
             tracker = connection.track(job_id, submission.client_id)
+            tracker.begin_at(told)
             started = time.monotonic()
             try:
                 enqueued = await self._enqueue(connection, submission)
@@ -84,21 +80,17 @@ class Submits:
         self._wake(connection, tracker, enqueued)
 
     def _submission(self, connection: Connection, known: Known, message: Request) -> Submission:
-        principal, action = connection.principal, known.action
-        return Submission(
-            tenant=principal.tenant,
-            user=principal.user,
-            client_id=message.request_id or ids.uuid7(time.time_ns() // 1_000_000),
-            action=action.name,
-            payload=_json(message.payload),
-            payload_hash=ids.payload_hash(action.name, message.payload),
-            start_within_ms=self._policy.start_within_ms,
-            queue=action.queue,
+        principal, options = connection.principal, message.options
+        terms = Terms(
             metadata=message.metadata,
-            priority=message.options.priority,
-            delay_ms=message.options.delay_ms,
-            max_retries=self._policy.max_retries if action.retries is None else action.retries,
-            durable=message.options.durable,
+            priority=options.priority,
+            delay_ms=options.delay_ms,
+            expires_in_ms=options.expires_in_ms,
+            durable=options.durable,
+        )
+        client_id = message.request_id or ids.uuid7(time.time_ns() // 1_000_000)
+        return intake.submission(
+            known.action, principal.tenant, principal.user, client_id, message.payload, terms, self._policy
         )
 
     # --- the store ------------------------------------------------------------------------------------------
@@ -106,9 +98,20 @@ class Submits:
     async def _enqueue(self, connection: Connection, submission: Submission) -> Enqueued:
         self._registrar.keep(connection.connection_id)
         try:
-            return await self._requests.enqueue(replace(submission, connection=connection.connection_id))
+            with await self._room(submission):
+                return await self._requests.enqueue(replace(submission, connection=connection.connection_id))
         except RoutesFull as full:
             return Enqueued(await self._listeners.squeeze_in(connection, full.job), created=False)
+
+    async def _room(self, submission: Submission) -> AbstractContextManager[None]:
+        """Within its tenant's quota. A request that is stored already takes no more room."""
+        try:
+            return await self._quota.admit(submission.queue, submission.tenant)
+        except RateLimited:
+            job_id = ids.job_id(submission.tenant, submission.user, submission.client_id)
+            if await self._requests.get(job_id) is None:
+                raise
+            return contextlib.nullcontext()
 
     # --- the answer -----------------------------------------------------------------------------------------
 
@@ -138,7 +141,7 @@ class Submits:
         job = enqueued.job
         if job.status is Status.PROCESSING and tracker.is_wanted:
             self._tasks.start(self._catchups.catch_up(connection, [(tracker, job)]), f"joining {job.job_id}")
-        elif enqueued.created and job.due_ms is None:
+        elif enqueued.created:
             self._hints.tell(job)
 
 
@@ -155,10 +158,3 @@ def _in_flight(connection: Connection, request_id: str) -> Iterator[None]:
         settled.set_result(None)
         if connection.pending.get(request_id) is settled:
             del connection.pending[request_id]
-
-
-def _json(payload: Any) -> bytes:
-    try:
-        return orjson.dumps(payload)
-    except orjson.JSONEncodeError as error:  # nested deeper than can be written, though it was read
-        raise InvalidMessage("The payload is nested too deeply.") from error

@@ -118,6 +118,10 @@ class Tracker:
         """A submit was sent to the store; its acknowledgment comes before anything else."""
         self._owed += 1
 
+    def begin_at(self, percentage: float) -> None:
+        """The client was told of so much before the request was queued: it is not told of less."""
+        self._percentage = max(self._percentage, percentage)
+
     def acknowledged(self) -> Iterator[Frame]:
         """The acknowledgment was sent. Gives what was held for it."""
         self._submits += 1

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from streamer.context import Context
+from streamer.context import Context, Submitter
 from streamer.definitions import Action
 from streamer.errors import Fenced, InvalidAction, InvalidPayload, NotFound, ResultTooLarge
 from streamer.jobs import ids, retry
@@ -64,6 +64,7 @@ class Executor:
         metrics: Metrics,
         on_retry: Callable[[Job], None],
         hand_over: Callable[[Job], Awaitable[None]],
+        submitter: Submitter,
         retry_base_ms: int,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], int] = now_ms,
@@ -75,6 +76,7 @@ class Executor:
         self._metrics = metrics
         self._on_retry = on_retry
         self._hand_over = hand_over
+        self._submitter = submitter
         self._retry_base_ms = retry_base_ms
         self._chance = chance
         self._clock = clock
@@ -117,12 +119,15 @@ class Executor:
     async def _run(self, attempt: Attempt, call: Call) -> Verdict:
         context = self._context(attempt, call.checkpoint)
         while True:
-            context.deadline = None if call.action.timeout_s is None else time.time() + call.action.timeout_s
+            now = time.time()
+            context.deadline = stop_at = _stop_at(attempt.job, call.action, now)
             ending = await attempt.run(
-                context, lambda: self._registry.invoke(call.action, context, call.request), call.action.timeout_s
+                context,
+                lambda: self._registry.invoke(call.action, context, call.request),
+                None if stop_at is None else max(0.0, stop_at - now),
             )
             if attempt.stop is not None or not isinstance(ending.error, NoThreadFree):
-                return self._classify(attempt, call.action, ending)
+                return self._classify(attempt, call.action, ending, stop_at)
             await asyncio.sleep(THREAD_WAIT_S * (0.5 + self._chance()))  # it has not begun
 
     def _context(self, attempt: Attempt, checkpoint: Any) -> Context:
@@ -138,9 +143,10 @@ class Executor:
             checkpoint=checkpoint,
             reporter=attempt.reporter,
             job_id=job.job_id,
+            submitter=self._submitter,
         )
 
-    def _classify(self, attempt: Attempt, action: Action, ending: Ending) -> Verdict:
+    def _classify(self, attempt: Attempt, action: Action, ending: Ending, stop_at: float | None) -> Verdict:
         """A handler that returned has won, whatever was asked of it meanwhile."""
         if ending.error is None:
             return self._encoded(attempt, action, ending.result)
@@ -148,7 +154,7 @@ class Executor:
             return Stopped(is_cancelled=attempt.stop is Stop.CANCEL)
         if ending.overran:
             log.warning("attempt_timed_out", **_about(attempt.job))
-            return verdict.timed_out()
+            return verdict.expired() if stop_at == _deadline(attempt.job) else verdict.timed_out()
         return self._blame(attempt, ending.error)
 
     def _encoded(self, attempt: Attempt, action: Action, result: Any) -> Verdict:
@@ -228,11 +234,22 @@ class Executor:
             self._metrics.jobs_given_back.labels("released").inc()
 
 
+def _stop_at(job: Job, action: Action, now: float) -> float | None:
+    """Until when a run that begins now may take, in Unix seconds; None: for ever."""
+    time_out = None if action.timeout_s is None else now + action.timeout_s
+    return min((limit for limit in (_deadline(job), time_out) if limit is not None), default=None)
+
+
+def _deadline(job: Job) -> float | None:
+    return None if job.deadline_ms is None else job.deadline_ms / 1000
+
+
 def _is_outcome(job: Job, ending: Verdict) -> bool:
-    """Whether the job ends with this; a cancel that was requested meanwhile aside."""
+    """Whether the job ends with this, or may, as its deadline may come before its next attempt; a cancel that was
+    requested meanwhile aside."""
     match ending:
         case Again():
-            return not job.retries_left
+            return not job.retries_left or job.deadline_ms is not None
         case Stopped(is_cancelled):
             return is_cancelled
         case _:

@@ -64,6 +64,11 @@ def timed_out() -> Again:
     return Again(Failure(TimedOut.code, TimedOut.default))
 
 
+def expired() -> Failed:
+    """Of a run that its deadline stopped: from then on an outcome is pointless, so nothing runs again."""
+    return Failed(Failure(TimedOut.code, "The request was not done in time."))
+
+
 def hidden(error_id: str) -> Failure:
     return Failure("PROCESSING_FAILED", NEUTRAL, {"error_id": error_id})
 

@@ -1,6 +1,7 @@
 """Text frame -> message, or InvalidMessage with a sentence that names what is wrong."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -25,6 +26,7 @@ from streamer.protocol.messages import (
 )
 
 MAX_DELAY_S: Final = 86_400
+MAX_EXPIRES_IN_S: Final = 2_592_000
 MAX_METADATA_BYTES: Final = 4_096
 MAX_DEPTH: Final = 200
 """Levels of nesting, so that what is let in can be stored and sent back inside a frame."""
@@ -239,21 +241,34 @@ def _options(frame: dict[str, Any], options: object) -> Options:
     for name in given:
         if name not in _OPTIONS:
             _refuse(frame, f"The option {_shown(name)} is not supported.")
-    delay = given.get("delay_seconds", 0)
-    if type(delay) not in (int, float) or not 0 <= delay <= MAX_DELAY_S:
-        _refuse(frame, f"delay_seconds must be a number from 0 to {MAX_DELAY_S}.")
     durable = given.get("durable", False)
     if type(durable) is not bool:
         _refuse(frame, "durable must be true or false.")
+    delay_ms, expires_in_ms = _times(frame, given)
     return Options(
         priority=Priority(_one_of(frame, "priority", given.get("priority", Priority.NORMAL), Priority)),
-        delay_ms=int(delay * 1000),
+        delay_ms=delay_ms,
         mode=Mode(_one_of(frame, "mode", given.get("mode", Mode.AUTO), Mode)),
         durable=durable,
+        expires_in_ms=expires_in_ms,
     )
 
 
-_OPTIONS: Final = frozenset({"priority", "delay_seconds", "mode", "durable"})
+def _times(frame: dict[str, Any], given: Mapping[str, Any]) -> tuple[int, int | None]:
+    """Milliseconds: the delay, and until when an outcome is wanted."""
+    delay, expires_in = given.get("delay_seconds", 0), given.get("expires_in")
+    if type(delay) not in (int, float) or not 0 <= delay <= MAX_DELAY_S:
+        _refuse(frame, f"delay_seconds must be a number from 0 to {MAX_DELAY_S}.")
+    if expires_in is None:
+        return int(delay * 1000), None
+    if type(expires_in) not in (int, float) or not 0 < expires_in <= MAX_EXPIRES_IN_S:
+        _refuse(frame, f"expires_in must be a number above 0, at most {MAX_EXPIRES_IN_S}.")
+    if delay >= expires_in:
+        _refuse(frame, "delay_seconds must be less than expires_in.")
+    return int(delay * 1000), math.ceil(expires_in * 1000)
+
+
+_OPTIONS: Final = frozenset({"priority", "delay_seconds", "mode", "durable", "expires_in"})
 
 
 def _one_of(frame: dict[str, Any], name: str, value: Any, allowed: type[Priority] | type[Mode]) -> str:

@@ -20,6 +20,7 @@ class Options:
     delay_ms: int = 0
     mode: Mode = Mode.AUTO
     durable: bool = False  # keep the outcome in the inbox until it is acknowledged
+    expires_in_ms: int | None = None  # after that an outcome is pointless
 
 
 DEFAULT_OPTIONS = Options()

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from app.hints import Hints
 from app.tasks import Tasks
 from streamer.cluster.calls import Unreachable
 from streamer.cluster.registry import WORKER, Peers
-from streamer.store.base import NodeRow
+from streamer.store.base import NodeRow, now_ms
 from streamer.telemetry.metrics import Metrics
 from tests.support.until import until
 from tests.unit.app.parts import Rows, job
@@ -173,3 +174,32 @@ async def test_a_job_that_suits_nobody_is_hinted_once_more_when_workers_are_seen
     stage.hints.workers_seen()
     await stage.done()
     assert [endpoint for endpoint, _ in stage.calls] == ["http://w1"]
+
+
+async def test_a_delayed_job_is_hinted_at_when_it_is_due(stage: Stage) -> None:
+    await stage.set(worker("w1"))
+    due = now_ms() + 50
+    stage.hints.tell(replace(job(), due_ms=due))
+    assert not stage.calls
+    await until(lambda: stage.calls)
+    assert now_ms() >= due
+    await stage.done()
+    assert stage.hints._delayed == 0
+
+
+async def test_of_delayed_jobs_only_so_many_wait_for_their_hint(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hinting, "MAX_DELAYED", 1)
+    await stage.set(worker("w1"))
+    for name in ("first", "second"):
+        stage.hints.tell(replace(job(client_id=name), due_ms=now_ms() - 1))
+    await until(lambda: stage.calls)
+    await stage.done()
+    assert [jobs for _, jobs in stage.calls] == [[job(client_id="first").job_id]]
+
+
+async def test_where_workers_are_not_woken_directly_nobody_is_told(stage: Stage) -> None:
+    await stage.set(worker("w1"))
+    hints = Hints(stage.post, stage.peers, stage.tasks, stage.metrics, is_on=False)
+    hints.tell(job())
+    hints.tell(replace(job(), due_ms=now_ms()))
+    assert (len(stage.tasks), hints._delayed) == (0, 0)

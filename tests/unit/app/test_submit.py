@@ -1,18 +1,20 @@
 """A submit that does not come to its end; what a client sees of the others is in tests/integration/app."""
 
 import asyncio
+import contextlib
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from app import submit
 from app.meters import Known, Meter
-from app.submit import Policy, Submits
+from app.submit import Submits
 from streamer.actions import define
-from streamer.errors import InvalidMessage, StoreUnavailable
+from streamer.errors import RateLimited, StoreUnavailable
+from streamer.intake import Policy
 from streamer.jobs.model import Aside, Job, Status, Submission
-from streamer.protocol.messages import DEFAULT_OPTIONS, Request
+from streamer.protocol.messages import DEFAULT_OPTIONS, Options, Request
 from streamer.store.base import Enqueued
 from streamer.telemetry.metrics import Metrics
 from tests.support.until import until
@@ -25,6 +27,9 @@ class World:
     def __init__(self) -> None:
         self.row = job()
         self.error: Exception | None = None
+        self.full = False  # the tenant has as many jobs waiting as it may
+        self.stored: Job | None = None  # what `get` finds
+        self.submissions: list[Submission] = []
         self.created = True
         self.calls = 0
         self.go = asyncio.Event()
@@ -36,8 +41,17 @@ class World:
 
     def keep(self, _: str) -> None: ...
 
-    async def enqueue(self, _: Submission) -> Enqueued:
+    async def admit(self, *_: str) -> AbstractContextManager[None]:
+        if self.full:
+            raise RateLimited("At most 2.", after_ms=1_000)
+        return contextlib.nullcontext()
+
+    async def get(self, _: str) -> Job | None:
+        return self.stored
+
+    async def enqueue(self, submission: Submission) -> Enqueued:
         self.calls += 1
+        self.submissions.append(submission)
         await self.go.wait()
         if self.error is not None:
             raise self.error
@@ -71,6 +85,7 @@ class Stage:
             registrar=world,
             bindings=world,
             listeners=world,
+            quota=world,
             hints=world,
             catchups=world,
             rereads=world,
@@ -78,12 +93,12 @@ class Stage:
             policy=Policy(max_retries=3, start_within_ms=1_000),
         )
 
-    def submit(self) -> "asyncio.Task[None]":
+    def submit(self, options: Options = DEFAULT_OPTIONS, *, told: float = 0.0) -> "asyncio.Task[None]":
         async def handler() -> None: ...
 
         known = Known(define("echo_async", handler, module=__name__), Meter(self.metrics, "echo_async"), 5.0)
-        message = Request("r1", "echo_async", {}, None, DEFAULT_OPTIONS)
-        return asyncio.create_task(self.submits.submit(self.connection, known, message), name="submit")
+        message = Request("r1", "echo_async", {}, None, options)
+        return asyncio.create_task(self.submits.submit(self.connection, known, message, told=told), name="submit")
 
     def counted(self, result: str) -> float | None:
         labels = {"action": "echo_async", "result": result}
@@ -124,11 +139,12 @@ async def test_the_outcome_of_a_job_whose_result_cannot_be_read_now_comes_later(
     assert stage.connection.trackers[stage.world.row.job_id].is_wanted
 
 
-async def test_workers_are_told_of_a_new_job_that_may_run_now(stage: Stage) -> None:
+async def test_workers_are_told_of_a_new_job(stage: Stage) -> None:
     stage.world.go.set()
     await stage.submit()
-    for changes, created in (({"due_ms": 99}, True), ({}, False), ({"status": Status.PROCESSING}, False)):
-        stage.world.row, stage.world.created = replace(job(), **changes), created
+    stage.world.created = False
+    for status in (Status.PENDING, Status.PROCESSING):
+        stage.world.row = replace(job(), status=status)
         await stage.submit()
     assert stage.world.hinted == [job().job_id]
     await until(lambda: stage.world.joined)
@@ -150,9 +166,36 @@ async def test_a_repeat_of_an_id_does_not_end_the_wait_for_the_one_before_too_ea
     assert not stage.connection.pending
 
 
-def test_a_payload_that_can_be_read_and_not_be_written_is_the_clients_fault() -> None:
-    deep: list[Any] = []
-    for _ in range(300):
-        deep = [deep]
-    with pytest.raises(InvalidMessage, match="nested too deeply"):
-        submit._json(deep)
+async def test_what_is_stored_is_what_was_asked_for(stage: Stage) -> None:
+    stage.world.go.set()
+    await stage.submit(Options(delay_ms=500, durable=True, expires_in_ms=60_000))
+    (submission,) = stage.world.submissions
+    assert (submission.client_id, submission.action, submission.connection) == ("r1", "echo_async", "n1.c1")
+    assert (submission.delay_ms, submission.durable, submission.expires_in_ms) == (500, True, 60_000)
+    assert (submission.max_retries, submission.start_within_ms) == (3, 1_000)
+
+
+async def test_a_tenant_that_has_enough_waiting_is_refused(stage: Stage) -> None:
+    stage.world.go.set()
+    stage.world.full = True
+    await stage.submit()
+    (refusal,) = stage.socket.frames
+    assert (refusal["final"], refusal["error"]["code"]) == (False, "RATE_LIMITED")
+    assert refusal["error"]["retry"] == {"retryable": True, "after_ms": 1_000}
+    assert (stage.counted("refused"), stage.world.calls) == (1, 0)
+
+
+async def test_a_repeat_takes_no_room(stage: Stage) -> None:
+    """What is stored is acknowledged again, however full it is."""
+    stage.world.go.set()
+    stage.world.full, stage.world.created = True, False
+    stage.world.stored = stage.world.row
+    await stage.submit()
+    assert stage.told == ["acknowledgment"]
+
+
+async def test_progress_does_not_fall_below_what_was_told_before(stage: Stage) -> None:
+    stage.world.go.set()
+    await stage.submit(told=40.0)
+    await stage.submit()
+    assert stage.connection.trackers[stage.world.row.job_id].percentage == 40.0
