@@ -33,8 +33,8 @@ MAX_OFFERS: Final = 16
 
 
 class Submitter:
-    """Made on the loop of its process. `tell` is given each stored job that may start now, and never blocks; None: the
-    stream and the sweep of the workers find it."""
+    """Made on the loop of its process. `tell` is given each stored job that waits, and never blocks; None: the stream
+    and the sweep of the workers find it."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Submitter:
         """One try. Raises what `RequestQueue.enqueue` raises."""
         enqueued = await self._requests.enqueue(submission)
         job = enqueued.job
-        if self._tell is not None and job.status is Status.PENDING and job.due_ms is None:
+        if self._tell is not None and job.status is Status.PENDING:
             self._tell(job)  # also where it was there before: the answer to the write may have been lost
         return enqueued
 
@@ -105,7 +105,9 @@ class Offers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tell(self, job: Job) -> None:
-        """Never blocks."""
+        """Never blocks. Of a delayed job nobody is told before it is due."""
+        if job.due_ms is not None:
+            return
         if len(self._tasks) >= MAX_OFFERS:
             log.debug("job_not_offered", job_id=job.job_id)
             return

@@ -77,6 +77,17 @@ class Heads:
         leads = {queue: [*chain(*(head.leads for head in of_queue))] for queue, of_queue in heads.items()}
         return self._order.best_first(leads)
 
+    async def upcoming(self, shards: Collection[int], limit: int, within_ms: int) -> list[Lead]:
+        """Timers that will be due so soon, up to `limit` of each partition. Raises StoreUnavailable."""
+        pages = await asyncio.gather(
+            *(
+                self._requests.due(queue, shard, limit, within_ms=within_ms)
+                for queue in self._queues
+                for shard in shards
+            )
+        )
+        return [_lead(found, "sweep", Kind.TIMER) for found in chain(*pages)]
+
     def taken(self, lead: Lead) -> None:
         """This job was started here."""
         self._order.taken(lead)

@@ -193,8 +193,10 @@ class Parts:
         await self.slots.occupy(Attempt(row, self._store.subscriptions), self.executor.run)
 
     def _tell(self, row: Job) -> None:
-        """Of a job that was started here: a free slot of ours has it, else another worker is told."""
-        if not self.wakeups.hinted([Lead(row.job_id, row.queue, row.action, "direct")]):
+        """Of a job that was stored here: a free slot of ours has it, or a timer, else another worker is told."""
+        if row.due_ms is not None:
+            self.wakeups.due_later(row)
+        elif not self.wakeups.hinted([Lead(row.job_id, row.queue, row.action, "direct")]):
             self.offers.tell(row)
 
     def _reporter(self, attempt: Attempt) -> AttemptReporter:

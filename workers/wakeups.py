@@ -13,6 +13,7 @@ from streamer.cluster.lanes import report_death
 from streamer.errors import StoreUnavailable
 from streamer.jobs.dispatch import SHARDS
 from streamer.jobs.model import Job
+from streamer.store.back_off import BackOff
 from streamer.store.base import now_ms
 from workers.heads import Heads
 from workers.order import Lead, Wakeup
@@ -24,6 +25,8 @@ MIN_LOOK: Final = 10
 MAX_LOOK: Final = 200
 SHARDS_PER_SLOT: Final = 2
 MAX_REMEMBERED: Final = 10_000
+NET_S: Final = 60.0
+"""Between two looks, of all workers together, where they do not wake up by sweeps."""
 LATE_MS: Final = 5
 """A timer fires so much after its job is due: the claim compares wall clocks in whole milliseconds."""
 
@@ -32,7 +35,8 @@ class Wakeups:
     """Fills the slots. `claim` gives the row or None, `run` runs it; `is_open` tells whether to claim at all.
 
     `ways`: those of direct, stream and sweep by which this worker wakes up. Whatever they are, it looks at all of the
-    queue once at its start, and again when a slot becomes free while more waits. `limits`: action -> how many of its
+    queue at its start, and again when a slot becomes free while more waits; and without sweep once a minute, for what
+    nobody was told of and for timers of workers that are gone. `limits`: action -> how many of its
     jobs run here at a time. A job that could not be had is left alone for `sweep_s`, unless we are told of it: an
     index that is late still shows it.
     """
@@ -95,13 +99,16 @@ class Wakeups:
 
     def due_later(self, row: Job, wakeup: Wakeup = "direct") -> None:
         """We know when this job is due, and start it then."""
-        if row.due_ms is None or (row.job_id not in self._timers and len(self._timers) >= MAX_REMEMBERED):
+        self._set_timer(_told(row, wakeup))
+
+    def _set_timer(self, lead: Lead) -> None:
+        known = self._timers.get(lead.job_id)
+        if lead.due_ms is None or (known is None and len(self._timers) >= MAX_REMEMBERED):
             return
-        if row.job_id in self._timers:  # due at another time by now
-            self._timers[row.job_id].cancel()
-        delay_s = max(0, row.due_ms + LATE_MS - self._clock()) / 1000
-        timer = asyncio.get_running_loop().call_later(delay_s, self._due, _told(row, wakeup))
-        self._timers[row.job_id] = timer
+        if known is not None:  # due at another time by now
+            known.cancel()
+        delay_s = max(0, lead.due_ms + LATE_MS - self._clock()) / 1000
+        self._timers[lead.job_id] = asyncio.get_running_loop().call_later(delay_s, self._due, lead)
 
     def ready_now(self, row: Job) -> None:
         """We gave this job back; it may run at once."""
@@ -125,17 +132,24 @@ class Wakeups:
 
     async def sweep_for_ever(self) -> None:
         """The first look at all of the queue, then one per `sweep_s` times the live workers, jittered: together they
-        look once per `sweep_s`. Returns after the first where this worker does not wake up by sweeps."""
+        look once per `sweep_s`; once a minute where this worker does not wake up by sweeps. Again soon where the store
+        was away."""
+        every_s = self._sweep_s if "sweep" in self._ways else NET_S
+        back_off = BackOff()
         while True:
-            could_look = await self.sweep()
-            if could_look and "sweep" not in self._ways:
-                return
-            await asyncio.sleep(self._sweep_s * max(1, self._live_workers()) * (0.5 + self._chance()))
+            if await self.sweep():
+                back_off = BackOff()
+                await asyncio.sleep(every_s * max(1, self._live_workers()) * (0.5 + self._chance()))
+            else:
+                await back_off.pause()
 
     async def sweep(self) -> bool:
         """Takes from all shards what has a slot. Whether the store could be read."""
         try:
             await self._look(range(SHARDS), "sweep")
+            if "sweep" not in self._ways:
+                for lead in await self._heads.upcoming(range(SHARDS), MAX_LOOK, 2 * int(NET_S * 1000)):
+                    self._set_timer(lead)
         except StoreUnavailable as error:
             log.debug("sweep_skipped", reason=str(error))
             return False

@@ -177,8 +177,11 @@ class RequestQueue(Protocol):
         """
         ...
 
-    async def due(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
-        """Delayed jobs and retries whose time has come, the earliest first. A hint. `after`: as above."""
+    async def due(
+        self, queue: str, shard: int, limit: int, *, after: str | None = None, within_ms: int = 0
+    ) -> Sequence[Candidate]:
+        """Delayed jobs and retries whose time has come, or comes so soon, the earliest first. A hint. `after`: as
+        above."""
         ...
 
     async def count_waiting(self, queue: str, tenant: str, limit: int) -> int:

@@ -281,9 +281,11 @@ class JobQueue:
     async def ready(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
         return await self._candidates(dispatch.partition(Kind.READY, queue, shard), limit, after=after)
 
-    async def due(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
-        now = dispatch.up_to(self._clock())
-        return await self._candidates(dispatch.partition(Kind.TIMER, queue, shard), limit, now, after=after)
+    async def due(
+        self, queue: str, shard: int, limit: int, *, after: str | None = None, within_ms: int = 0
+    ) -> Sequence[Candidate]:
+        by = dispatch.up_to(self._clock() + within_ms)
+        return await self._candidates(dispatch.partition(Kind.TIMER, queue, shard), limit, by, after=after)
 
     async def _candidates(
         self, partition: str, limit: int, up_to: str | None = None, *, after: str | None = None

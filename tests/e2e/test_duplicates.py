@@ -35,6 +35,7 @@ async def test_fifty_submits_of_one_id_on_five_connections_of_two_nodes(streamer
     await streamer.check()
 
 
+@pytest.mark.each_wakeup
 async def test_tenants_and_users_do_not_meet_in_an_id(streamer: System) -> None:
     url = await (await streamer.node()).url()
     await streamer.worker()

@@ -23,7 +23,6 @@ def seen(client: WireClient, request_id: str) -> dict[str, Any]:
     return {"request_id": request_id, "attempt": last[0], "seq": last[1], "chunks": chunks}
 
 
-@pytest.mark.each_wakeup
 async def test_a_worker_that_dies_between_its_outcome_and_saying_so(streamer: System) -> None:
     """The outcome is in the row, and nobody was told: the node that a client waits at finds it."""
     node = await streamer.node()

@@ -210,6 +210,9 @@ async def test_two_of_the_same_name_read_alike(world: World) -> None:
 async def test_a_new_session_begins_anew(four: World) -> None:
     reader = await four.reader("one")
     await four.owned(one=4)
+    for name in "abcd":
+        four.write(name)
+    await four.all_seen()
     reader.session = "two"
     await four.vanish("one")
     for name in "abcd":

@@ -65,8 +65,11 @@ class World:
             raise StoreUnavailable
         return self.page(self.index, shard, limit, after)
 
-    async def due(self, _queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
-        return self.page(self.timers, shard, limit, after)
+    async def due(
+        self, _queue: str, shard: int, limit: int, *, after: str | None = None, within_ms: int = 0
+    ) -> Sequence[Candidate]:
+        by = now_ms() + within_ms
+        return [found for found in self.page(self.timers, shard, limit, after) if found.rank <= by]
 
     def page(self, where: dict[int, list[Candidate]], shard: int, limit: int, after: str | None) -> Sequence[Candidate]:
         return [found for found in where.get(shard, []) if found.sort > (after or "")][:limit]
@@ -256,16 +259,38 @@ async def test_sweeps_go_on(world: World) -> None:
     await asyncio.wait([sweeping])
 
 
-async def test_whoever_does_not_wake_up_by_sweeps_looks_at_everything_once() -> None:
-    world = World(slots=2, ways=["direct"])
-    world.wakeups._sweep_s = 0.001
+async def test_a_sweep_that_the_store_did_not_answer_is_made_again_soon(world: World) -> None:
     world.put(0, "a", 1)
     world.is_away = True
-    starting = asyncio.create_task(world.wakeups.sweep_for_ever())
+    sweeping = asyncio.create_task(world.wakeups.sweep_for_ever())
     await until(lambda: world.reads >= 2)
     world.is_away = False
-    await starting
     await until(lambda: world.names() == ["a"])
+    sweeping.cancel()
+    await asyncio.wait([sweeping])
+
+
+async def test_whoever_does_not_wake_up_by_sweeps_looks_at_everything_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wakeups_module, "NET_S", 0.001)
+    world = World(slots=2, ways=["direct"])
+    sweeping = asyncio.create_task(world.wakeups.sweep_for_ever())
+    await until(lambda: world.reads > 16)
+    world.put(0, "a", 1)
+    await until(lambda: world.names() == ["a"])
+    sweeping.cancel()
+    await asyncio.wait([sweeping])
+    await world.close()
+
+
+async def test_and_keeps_the_timers_that_nobody_else_may_keep() -> None:
+    world = World(slots=2, ways=["direct"])
+    world.put(0, "soon", now_ms() + 50, timer=True)
+    world.put(0, "later", now_ms() + 3_600_000, timer=True)
+    await world.wakeups.sweep()
+    assert list(world.wakeups._timers) == ["soon"]
+    await until(lambda: world.names() == ["soon"])
     await world.close()
 
 
