@@ -101,7 +101,7 @@ class Busy:
             live_workers=lambda: 1,
             queues=[scene.queue],
             actions=["report"],
-            ways=["direct"],
+            ways=["sweep"],
             sweep_s=3600.0,
         )
 

@@ -24,7 +24,7 @@ async def test_a_running_attempt_is_stopped_at_the_deadline_and_not_run_again(st
 
     stage.action("work", work, timeout=600)
     await stage.worker()
-    job = await stage.submit("work", expires_in_ms=300, max_retries=3)
+    job = await stage.submit("work", expires_in_ms=2_000, max_retries=3)
     row = await stage.finished(job)
     assert (row.status, row.attempt, row.chunks) == (Status.FAILED, 1, 1)
     assert stopped.is_set()
@@ -72,7 +72,7 @@ async def test_a_handler_that_answers_all_the_same_has_answered(stage: Stage) ->
 
     stage.action("work", work)
     await stage.worker()
-    job = await stage.submit("work", expires_in_ms=100)
+    job = await stage.submit("work", expires_in_ms=2_000)
     assert (await stage.finished(job)).status is Status.COMPLETED
 
 

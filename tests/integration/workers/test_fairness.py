@@ -136,14 +136,15 @@ async def test_after_a_restart_of_everything_old_and_new_jobs_share(crowd: Crowd
     worker = await before.worker(worker_slots=4)
     await shown(lambda: crowd.has_started("a", 20))
     await before.stop(worker)
-    assert not crowd.has_started("a", 150), "too few are left for this test"
+    left = 200 - len(crowd.started)
+    assert left >= 50, "too few are left for this test"
     crowd.started.clear()
     after = await crowd.stage()
     await crowd.burst(after, "b", 10)
     worker = await after.worker(worker_slots=4)
     await shown(lambda: crowd.has_started("b", 10))
     await after.stop(worker)
-    assert crowd.before_the_last("b") < 60
+    assert crowd.before_the_last("b") <= left - 20  # had they to wait for all that is older, none would be left
 
 
 async def test_no_more_of_an_action_run_in_a_worker_than_it_says(crowd: Crowd) -> None:
