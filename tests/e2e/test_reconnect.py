@@ -36,6 +36,30 @@ async def test_a_worker_that_dies_between_its_outcome_and_saying_so(streamer: Sy
     await streamer.check()
 
 
+async def test_what_a_dead_worker_did_not_say_is_said_by_who_reads_the_stream(on_dynamodb: System) -> None:
+    streamer = on_dynamodb
+    node = await streamer.node()
+    reader = await streamer.worker(STREAMER_WORKER_SLOTS="1")
+    await reader.logged("shard_taken")
+    async with streamer.client(await node.url()) as client:
+        await client.request("steps", {"steps": 300, "step_s": 0.1}, "busy")
+        await client.expect("progress", request_id="busy")
+        dying = await streamer.worker(STREAMER_ACTIONS="tests.support.acme,tests.support.crash")
+        await client.request("steps", {"steps": 1, "say": "written"}, "r1")
+        assert await dying.ended() == 9
+        await until(functools.partial(has_resent, reader), timeout_s=30)
+        outcome = await client.outcome("r1")
+        await client.send({"type": "cancel", "request_id": "busy"})
+        await client.outcome("busy")
+
+    assert (outcome["type"], outcome["result"]["say"]) == ("complete", "written")
+    await streamer.check()
+
+
+async def has_resent(worker: Process) -> bool:
+    return await metric(worker, "streamer_outcomes_resent_total") > 0
+
+
 @pytest.mark.each_wakeup
 async def test_a_node_is_killed_and_its_client_goes_on_at_another(streamer: System) -> None:
     first, second = await streamer.node(), await streamer.node()
