@@ -20,10 +20,12 @@ Verdict = Literal["send", "drop", "wait"]
 
 @dataclass(slots=True)
 class Waiting:
-    """`beat` and `since`: its writer's counter at the first look, and the loop's time then; None before."""
+    """`own`: our row in the registry as it was read last when this came. `beat` and `since`: its writer's counter at
+    the first look that counts, and the loop's time then; None before."""
 
     session: str
     row: Job
+    own: NodeRow | None
     beat: int | None = None
     since: float = 0.0
 
@@ -60,7 +62,7 @@ class Outbox:
         """An outcome that this session wrote. One that nobody listens to, or that is our own, is not kept."""
         if session == self._own_id() or not (row.routes or row.watch_version):
             return
-        self._kept[row.job_id] = Waiting(session, row)
+        self._kept[row.job_id] = Waiting(session, row, self._workers.get(self._own_id()))
         if len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
@@ -77,7 +79,7 @@ class Outbox:
             return
         self._seen = own
         for waiting in list(self._kept.values()):
-            verdict = self._verdict(waiting)
+            verdict = self._verdict(waiting, own)
             if verdict == "wait":
                 continue
             self._kept.pop(waiting.row.job_id, None)
@@ -85,15 +87,22 @@ class Outbox:
                 self._metrics.outcomes_resent.inc()
                 await self._send(waiting.row)
 
-    def _verdict(self, waiting: Waiting) -> Verdict:
+    def _verdict(self, waiting: Waiting, own: NodeRow) -> Verdict:
         now = asyncio.get_running_loop().time()
         writer = self._workers.get(waiting.session)
         if writer is None:
             is_old = self._clock() - (waiting.row.ended_ms or 0) > GRACE_MS
             return "send" if is_old else "wait"
         if waiting.beat is None:
-            waiting.beat, waiting.since = writer.beat, now
+            if _is_read_since(waiting.own, own):
+                waiting.beat, waiting.since = writer.beat, now
             return "wait"
         if writer.beat != waiting.beat:
             return "drop"
         return "send" if now - waiting.since > BEATS * self._beat_s else "wait"
+
+
+def _is_read_since(before: NodeRow | None, own: NodeRow) -> bool:
+    """Whether the registry was certainly asked after that: one beat of ours may have been on its way at that time, the
+    next one was not. A counter that was read earlier may be followed by the last beats of a writer that is dead."""
+    return before is None or before.node_id != own.node_id or own.beat >= before.beat + 2

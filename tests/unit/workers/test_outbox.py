@@ -95,6 +95,20 @@ async def test_a_writer_that_stands_still_is_replaced(world: World) -> None:
     await until(is_sent)
 
 
+async def test_the_last_beat_of_a_writer_that_died_is_no_sign_of_life(world: World) -> None:
+    """It came to the registry between our last read and the outcome, so the first look does not show it."""
+    await world.beat("writer")
+    world.outbox.keep("writer", DONE)
+    await world.beat()
+    await world.beat("writer")
+
+    async def is_sent() -> bool:
+        await world.beat()
+        return world.sent == [DONE]
+
+    await until(is_sent)
+
+
 async def test_a_writer_has_two_beats_of_time(patient: World) -> None:
     await patient.nodes.beat(WORKER, "writer", {})
     patient.outbox.keep("writer", DONE)
