@@ -36,6 +36,7 @@ class _Request:
     joined: bool = False  # an inline answer came while more than one submit was waiting: it may be for all of them
     running: bool = False  # acknowledged, resumed or watched, and no outcome yet
     cancels: int = 0  # cancels that were not answered
+    doubtful: int = 0  # refusals taken for those of submits, which may be those of cancels
     asked: int = 0  # other frames that name it, and may be refused: resume, subscribe, unsubscribe, ack
     said: Frame = field(default_factory=dict)  # the newest of them that says how much the client has
     awaited: bool = False  # `resumed` or `subscribed` comes before anything else
@@ -201,7 +202,9 @@ def _receive(request: _Request, frame: Frame) -> Iterator[str]:
 
 
 def _acknowledge(request: _Request) -> Iterator[str]:
-    if not request.unanswered:
+    if not request.unanswered and request.doubtful:  # then what was refused before was the cancel
+        request.cancels, request.doubtful = request.cancels - 1, request.doubtful - 1
+    elif not request.unanswered:
         yield "an acknowledgment without a submit"
     request.unanswered = max(0, request.unanswered - 1)
     if not request.running:
@@ -219,6 +222,7 @@ def _answer(request: _Request) -> Iterator[str]:
 def _refuse(request: _Request) -> Iterator[str]:
     if request.unanswered:
         request.unanswered -= 1
+        request.doubtful = min(request.doubtful + 1, request.cancels)
     elif request.cancels:
         request.cancels -= 1
     elif request.asked:

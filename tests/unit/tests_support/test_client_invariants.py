@@ -53,6 +53,7 @@ GOOD = {
     "a cancel": [ASK, ACK, CANCEL, CANCELLING, error(2)],
     "a cancel of what is finished": [ASK, ACK, complete(3), CANCEL, complete(3)],
     "a cancel of what is not there": [CANCEL, REFUSAL],
+    "a cancel that is refused, and submits that are not": [ASK, CANCEL, REFUSAL, ASK, ACK, ACK, complete(1)],
     "frames about no request": [{"type": "welcome"}, {"type": "pong"}, {"type": "error", "final": False}],
     "a ping": [{"type": "ping", "id": "p"}, {"type": "pong", "id": "p"}],
     "an ack": [INBOX_ACK],
