@@ -46,6 +46,14 @@ class Hint:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The jobs that a worker took, and how many slots it has left; None where it does not say."""
+
+    taken: frozenset[str] = frozenset()
+    free: int | None = None
+
+
 class Hints:
     """Picks, for each job, the freer one of two random workers with free slots; sends in batches, one POST at a
     time per worker. When all are full nobody is told: whoever frees a slot looks by itself. Where no worker is
@@ -128,28 +136,36 @@ class Hints:
 
     async def _send(self, session: str, batch: list[Hint]) -> list[Hint]:
         """Those that were not taken."""
-        taken = await self._offer(session, batch)
-        if taken is None:
+        answer = await self._offer(session, batch)
+        if answer is None:
             self._results["failed"].inc(len(batch))
             left = batch
         else:
-            left = [hint for hint in batch if hint.job_id not in taken]
+            self._correct(session, answer)
+            left = [hint for hint in batch if hint.job_id not in answer.taken]
             self._results["taken"].inc(len(batch) - len(left))
             self._results["refused"].inc(len(left))
         if left:
             self._mark_full(session)
         return left
 
-    async def _offer(self, session: str, batch: list[Hint]) -> frozenset[str] | None:
-        """The jobs that this worker took; None where it could not be asked."""
+    async def _offer(self, session: str, batch: list[Hint]) -> Answer | None:
+        """None where the worker could not be asked."""
         endpoint = self._peers.endpoint(session)
         if endpoint is None:
             return None
         jobs = [{"id": hint.job_id, "queue": hint.queue, "action": hint.action} for hint in batch]
         try:
-            return _taken(await self._post(endpoint, HINT, orjson.dumps({"jobs": jobs})))
+            return _read(await self._post(endpoint, HINT, orjson.dumps({"jobs": jobs})))
         except (Unreachable, Gone):
             return None
+
+    def _correct(self, session: str, answer: Answer) -> None:
+        """The worker says how many slots it has now: short jobs have given theirs back since its row was written."""
+        row = self._peers.get(session)
+        if row is not None and answer.free is not None:
+            promised = len(self._waiting[session])
+            self._spent[session] = (row.beat, int(row.info.get("free", 0)) - answer.free + promised)
 
     def _mark_full(self, session: str) -> None:
         """Until its row says otherwise."""
@@ -162,7 +178,8 @@ class Hints:
             del self._spent[session]
 
 
-def _taken(answer: bytes) -> frozenset[str]:
+def _read(body: bytes) -> Answer:
     with contextlib.suppress(orjson.JSONDecodeError, AttributeError, TypeError):  # an answer that says nothing
-        return frozenset(orjson.loads(answer).get("taken", ()))
-    return frozenset()
+        answer = orjson.loads(body)
+        return Answer(frozenset(answer.get("taken", ())), answer.get("free"))
+    return Answer()

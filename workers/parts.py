@@ -225,7 +225,7 @@ class Parts:
 
     async def _hint(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
         leads = [Lead(job["id"], job["queue"], job["action"], job.get("wakeup", "direct")) for job in jobs]
-        return {"taken": self.wakeups.hinted(leads)}
+        return {"taken": self.wakeups.hinted(leads), "free": self.slots.free}
 
     async def _cancel(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
         """The row has the last word on whether a cancel was requested."""

@@ -96,6 +96,21 @@ async def test_slots_that_were_promised_are_not_promised_again(stage: Stage) -> 
     assert len(stage.calls) == 2
 
 
+async def test_slots_that_a_worker_has_again_may_be_promised_again(stage: Stage) -> None:
+    """Its row is some seconds old, and its jobs are short."""
+    await stage.set(worker("w1", 1))
+    stage.answer = lambda _, ids: {"taken": ids, "free": 1}
+    for name in ("a", "b", "c"):
+        stage.hints.tell(job(client_id=name))
+        await stage.done()
+    assert len(stage.calls) == 3
+    stage.answer = lambda _, ids: {"taken": ids, "free": 0}
+    for name in ("d", "e"):
+        stage.hints.tell(job(client_id=name))
+        await stage.done()
+    assert len(stage.calls) == 4
+
+
 async def test_the_freer_of_two_is_told(stage: Stage) -> None:
     await stage.set(worker("w1", 1), worker("w2", 9))
     stage.hints.tell(job())
