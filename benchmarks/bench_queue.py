@@ -17,7 +17,6 @@ from streamer.jobs.model import Submission
 SOCKETS: Final = 50
 IN_FLIGHT_EACH: Final = 20
 ACTION: Final = "benchmark_clock"
-UPDATES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,14 @@ LOADS: Final = {
     "SQLite": Load(60, {"direct": 300, "sweep": 10}),
     "DynamoDB Local": Load(8, {"direct": 150, "stream": 40, "sweep": 10}),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """p50, in ms."""
+
+    start_ms: float  # from the time stamp of the acknowledgment to the handler's first line
+    update_ms: float  # of one conditional update, between the jobs
 
 
 # --- many at a time -------------------------------------------------------------------------------------------
@@ -69,28 +76,21 @@ def throughput(place: Place, workers: int) -> None:
 # --- one at a time --------------------------------------------------------------------------------------------
 
 
-async def start_delay_ms(url: str, jobs: int) -> float:
-    """p50 from the time stamp of the acknowledgment to the handler's first line."""
-    delays: list[float] = []
-    async with connect(url, processes.token()) as session:
+async def start_delays(place: Place, url: str, jobs: int) -> Delays:
+    """One job, then one update (a claim) from this process to the same store, and so on in turn."""
+    starts: list[float] = []
+    updates: list[float] = []
+    async with connect(url, processes.token()) as session, place.open() as store:
         for _ in range(jobs):
             submission = session.submit(ACTION, {})
             started = await submission
             assert submission.acknowledged is not None
-            delays.append(float(started - submission.acknowledged.timestamp) * 1000)
-    return statistics.median(delays)
-
-
-async def update_ms(place: Place) -> float:
-    """p50 of one conditional update (a claim), from this process to the same store."""
-    taken: list[float] = []
-    async with place.open() as store:
-        for _ in range(UPDATES):
+            starts.append(float(started - submission.acknowledged.timestamp) * 1000)
             enqueued = await store.requests.enqueue(_submission())
-            start = time.perf_counter()
+            begun = time.perf_counter()
             await store.requests.claim(enqueued.job.job_id, "floor", "floor")
-            taken.append((time.perf_counter() - start) * 1000)
-    return statistics.median(taken)
+            updates.append((time.perf_counter() - begun) * 1000)
+    return Delays(statistics.median(starts), statistics.median(updates))
 
 
 def _submission() -> Submission:
@@ -108,10 +108,12 @@ def _submission() -> Submission:
 
 def latency(place: Place, way: str) -> None:
     with system(place, 1, STREAMER_WAKEUPS=way) as (url, _):
-        asyncio.run(start_delay_ms(url, 5))  # warm-up
-        delay = asyncio.run(start_delay_ms(url, LOADS[place.name].alone[way]))
-        update = asyncio.run(update_ms(place))
-    print(f"  {way} alone: p50 {delay:.2f} ms · one conditional update {update:.2f} ms · ratio {delay / update:.2f}")
+        asyncio.run(start_delays(place, url, 5))  # warm-up
+        p50 = asyncio.run(start_delays(place, url, LOADS[place.name].alone[way]))
+    ratio = p50.start_ms / p50.update_ms
+    print(
+        f"  {way} alone: p50 {p50.start_ms:.2f} ms · one conditional update {p50.update_ms:.2f} ms · ratio {ratio:.2f}"
+    )
 
 
 # --- both -----------------------------------------------------------------------------------------------------

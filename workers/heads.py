@@ -1,13 +1,13 @@
 """The heads of the queue: what is served next, as the index shows it."""
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 from streamer.jobs.dispatch import Candidate, Kind
 from streamer.store.base import RequestQueue, now_ms
+from streamer.store.fan_out import each
 from streamer.telemetry.metrics import Metrics
 from workers.order import Lead, Order, Wakeup
 
@@ -69,7 +69,7 @@ class Heads:
         """What is wanted of the first `limit` of each partition, and of what follows where that is nothing; best
         first. Raises StoreUnavailable."""
         look = _Look(limit, wakeup, wants)
-        found = await asyncio.gather(*(self._of_queue(queue, shards, look) for queue in self._queues))
+        found = await each(lambda queue: self._of_queue(queue, shards, look), self._queues)
         heads = dict(zip(self._queues, found, strict=True))
         if wakeup == "sweep":
             for queue, of_queue in heads.items():
@@ -79,12 +79,8 @@ class Heads:
 
     async def upcoming(self, shards: Collection[int], limit: int, within_ms: int) -> list[Lead]:
         """Timers that will be due so soon, up to `limit` of each partition. Raises StoreUnavailable."""
-        pages = await asyncio.gather(
-            *(
-                self._requests.due(queue, shard, limit, within_ms=within_ms)
-                for queue in self._queues
-                for shard in shards
-            )
+        pages = await each(
+            lambda place: self._requests.due(*place, limit, within_ms=within_ms), product(self._queues, shards)
         )
         return [_lead(found, "sweep", Kind.TIMER) for found in chain(*pages)]
 
@@ -94,7 +90,7 @@ class Heads:
 
     async def _of_queue(self, queue: str, shards: Collection[int], look: _Look) -> Sequence[_Head]:
         partitions = [_Partition(kind, queue, shard) for kind in (Kind.READY, Kind.TIMER) for shard in shards]
-        return await asyncio.gather(*(self._head(partition, look) for partition in partitions))
+        return await each(lambda partition: self._head(partition, look), partitions)
 
     async def _head(self, partition: _Partition, look: _Look) -> _Head:
         first = await self._page(partition, look.limit)

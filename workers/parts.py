@@ -1,5 +1,6 @@
 """What a worker is made of, put together; nothing runs as yet."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -225,7 +226,9 @@ class Parts:
 
     async def _hint(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
         leads = [Lead(job["id"], job["queue"], job["action"], job.get("wakeup", "direct")) for job in jobs]
-        return {"taken": self.wakeups.hinted(leads), "free": self.slots.free}
+        taken = self.wakeups.hinted(leads)
+        await asyncio.sleep(0)  # their claims begin before the answer is made: the node has no hurry, a job has
+        return {"taken": taken, "free": self.slots.free}
 
     async def _cancel(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
         """The row has the last word on whether a cancel was requested."""

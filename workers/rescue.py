@@ -11,6 +11,7 @@ from streamer.cluster.registry import APP, WORKER, Peers
 from streamer.errors import Fenced, StoreUnavailable
 from streamer.jobs.model import Job, Status
 from streamer.store.base import NodeRegistry, NodeRow, RequestQueue
+from streamer.store.fan_out import each
 from streamer.telemetry.metrics import Metrics
 from workers.reports import DIED, Reports
 
@@ -95,8 +96,7 @@ class Rescue:
         jobs = [
             job for queue in dead.info.get("queues", ()) for job in await self._requests.running(queue, dead.node_id)
         ]
-        for start in range(0, len(jobs), AT_ONCE):
-            await asyncio.gather(*(self._lost(job) for job in jobs[start : start + AT_ONCE]))
+        await each(self._lost, jobs, width=AT_ONCE)
         return len(jobs)
 
     async def _lost(self, job: Job) -> None:

@@ -1,6 +1,5 @@
 """Through one kind of entries of the queue index, all shards merged."""
 
-import asyncio
 import base64
 import binascii
 from collections import deque
@@ -13,6 +12,7 @@ from streamer.jobs import dispatch
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.model import Entry
 from streamer.store.admin import AdminRows, Place
+from streamer.store.fan_out import each
 
 PAGE: Final = 100
 """Entries of a shard that are read at a time."""
@@ -35,7 +35,7 @@ class Walk:
 
     async def next(self) -> tuple[str, Entry] | None:
         """Job id and entry; None: there are no more."""
-        await asyncio.gather(*(self._fill(shard) for shard, head in enumerate(self._heads) if not head))
+        await each(self._fill, [shard for shard, head in enumerate(self._heads) if not head])
         shards = [shard for shard, head in enumerate(self._heads) if head]
         if not shards:
             return None

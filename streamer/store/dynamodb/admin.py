@@ -12,6 +12,7 @@ from streamer.store.dynamodb.conditions import condition
 from streamer.store.dynamodb.errors import ConditionFailed
 from streamer.store.dynamodb.expressions import Placeholders
 from streamer.store.dynamodb.requests import Request
+from streamer.store.fan_out import each
 
 _BESIDE_KEY: Final = (keys.REQUEST_ID, keys.SORT_KEY)
 _WATCH_KEY: Final = (keys.REQUEST_ID, keys.CONNECTION_ID)
@@ -86,7 +87,7 @@ class DynamoDBAdminRows:
 
     async def _delete(self, table: str, found: Sequence[items.Item], key: Sequence[str]) -> int:
         deletes = [{"TableName": table, "Key": {name: item[name] for name in key}} for item in found]
-        await reads.each(lambda delete: self._client.call("delete_beside", "delete_item", delete), deletes)
+        await each(lambda delete: self._client.call("delete_beside", "delete_item", delete), deletes)
         return len(deletes)
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal
 
 import aioboto3
@@ -132,6 +132,7 @@ async def on_demand(
     async with AsyncExitStack() as stack:
         connecting = asyncio.Lock()
         made: list[Send] = []  # one, after the first request
+        calls = _Calls()
 
         async def connected_send() -> Send:
             async with connecting:
@@ -140,9 +141,42 @@ async def on_demand(
             return made[0]
 
         async def send(operation: str, request: Request) -> Answer:
-            return await (await connected_send())(operation, request)
+            with calls.one():
+                return await (await connected_send())(operation, request)
 
         if at_once:
             with suppress(CredentialRetrievalError):
                 await connected_send()
-        yield send
+        try:
+            yield send
+        finally:
+            await calls.close()
+
+
+class _Calls:
+    """Calls under way. The SDK opens connections anew for one that comes after its end, and nobody closes those."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._is_closed = False
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Raises ConnectionError after `close`."""
+        if self._is_closed:
+            raise ConnectionError("the client is closed")
+        self._under_way += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._none.set()
+
+    async def close(self) -> None:
+        """Returns when none is under way any more; they have time limits of their own."""
+        self._is_closed = True
+        await self._none.wait()

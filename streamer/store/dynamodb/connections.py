@@ -10,6 +10,7 @@ from streamer.store.dynamodb.client import Client
 from streamer.store.dynamodb.errors import ConditionFailed
 from streamer.store.dynamodb.expressions import Placeholders
 from streamer.store.dynamodb.requests import Request
+from streamer.store.fan_out import each
 
 LIFETIME_MS: Final = 86_400_000
 """Of a row after its last ping."""
@@ -48,7 +49,7 @@ class DynamoDBConnections:
         return {row.connection_id: row for row in rows}
 
     async def delete(self, bindings: Mapping[str, int], node_id: str) -> None:
-        await reads.each(self._delete, [_delete(self._table, *binding, node_id) for binding in bindings.items()])
+        await each(self._delete, [_delete(self._table, *binding, node_id) for binding in bindings.items()])
 
     async def _delete(self, request: Request) -> None:
         with suppress(ConditionFailed):  # gone, or bound elsewhere or later
@@ -72,7 +73,7 @@ class DynamoDBConnections:
         return [row for row in found if row.tenant == tenant]
 
     async def _listed(self, queries: Sequence[Request]) -> list[Connection]:
-        found = await reads.each(lambda query: reads.query_all(self._client, "list_connections", query), queries)
+        found = await each(lambda query: reads.query_all(self._client, "list_connections", query), queries)
         rows = await self.get_many([item[keys.CONNECTION_ID]["S"] for shard in found for item in shard])
         return sorted(rows.values(), key=lambda row: (row.connected_ms, row.connection_id))
 

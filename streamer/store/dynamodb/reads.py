@@ -2,22 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
 
 from streamer.errors import StoreUnavailable
 from streamer.store.dynamodb.client import Answer, Client
 from streamer.store.dynamodb.items import Item
 from streamer.store.dynamodb.requests import Request
-
-A = TypeVar("A")
-T = TypeVar("T")
+from streamer.store.fan_out import each
 
 BATCH: Final = 100
 """Keys of one BatchGetItem (service quotas)."""
 _TRIES: Final = 8
 _BASE_S: Final = 0.05
-_WIDTH: Final = 16
 
 
 async def get_all(client: Client, verb: str, table: str, keys: Sequence[Item]) -> list[Item]:
@@ -64,22 +61,3 @@ async def _pages(client: Client, verb: str, request: Request, limit: int | None)
             return
         page = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
         limit = None if limit is None else limit - answer["Count"]
-
-
-async def each(action: Callable[[A], Awaitable[T]], arguments: Iterable[A], *, width: int = _WIDTH) -> list[T]:
-    """Runs `action` on all of them, at most `width` at once, and gives the results in their order.
-
-    The first error ends the others and is raised as it is.
-    """
-    room = asyncio.Semaphore(width)
-
-    async def run(argument: A) -> T:
-        async with room:
-            return await action(argument)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(argument), name="dynamodb call") for argument in arguments]
-    except BaseExceptionGroup as several:
-        raise several.exceptions[0] from several
-    return [task.result() for task in tasks]

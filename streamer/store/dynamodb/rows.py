@@ -9,6 +9,7 @@ from streamer.store.base import Refused
 from streamer.store.dynamodb import items, keys, reads, requests
 from streamer.store.dynamodb.client import Client
 from streamer.store.dynamodb.errors import ConditionFailed
+from streamer.store.fan_out import each
 
 UNFINISHED_BYTES: Final = 700
 """So that owner, progress and routes keep the row under the 1,024 bytes that one write unit pays for."""
@@ -62,7 +63,7 @@ class DynamoDBRows:
 
     async def newest(self, tenant: str, user: str, limit: int) -> Sequence[str]:
         shards = [requests.newest(self._tables.requests, key) for key in keys.job_user_keys(tenant, user)]
-        found = await reads.each(lambda shard: reads.query_all(self._client, "newest", shard, limit=limit), shards)
+        found = await each(lambda shard: reads.query_all(self._client, "newest", shard, limit=limit), shards)
         merged = [item for shard in found for item in shard]
         merged.sort(key=lambda item: int(item[keys.CREATED_AT]["N"]), reverse=True)
         return [item[keys.REQUEST_ID]["S"] for item in merged[:limit]]
@@ -72,7 +73,7 @@ class DynamoDBRows:
             requests.put_part(self._tables.events, job_id, keys.part_key(name, number), part, expires_ms)
             for number, part in enumerate(parts)
         ]
-        await reads.each(lambda put: self._client.call("put_aside", "put_item", put), puts)
+        await each(lambda put: self._client.call("put_aside", "put_item", put), puts)
 
     async def get_aside(self, job_id: str, aside: Aside) -> Sequence[bytes] | None:
         sorts = [keys.part_key(aside.name, number) for number in range(aside.parts)]

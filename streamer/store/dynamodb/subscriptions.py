@@ -8,6 +8,7 @@ from streamer.store.dynamodb import items, keys, reads
 from streamer.store.dynamodb.client import Client
 from streamer.store.dynamodb.expressions import Placeholders
 from streamer.store.dynamodb.requests import Request
+from streamer.store.fan_out import each
 
 _CODECS: Final[Mapping[str, items.Codec]] = {
     **dict.fromkeys(keys.SUBSCRIPTION, items.TEXT),
@@ -29,7 +30,7 @@ class DynamoDBSubscriptions:
 
     async def unsubscribe(self, job_id: str, connection_ids: Collection[str]) -> None:
         requests = [_delete(self._table, job_id, connection_id) for connection_id in dict.fromkeys(connection_ids)]
-        await reads.each(lambda request: self._client.call("unsubscribe", "delete_item", request), requests)
+        await each(lambda request: self._client.call("unsubscribe", "delete_item", request), requests)
 
     async def list_by_request(self, job_id: str) -> Sequence[Subscription]:
         now = self._clock()

@@ -9,8 +9,9 @@ from botocore.utils import ContainerMetadataFetcher
 
 from streamer.errors import ConfigurationError, StoreUnavailable
 from streamer.store.dynamodb import client as clients
-from streamer.store.dynamodb.client import Client
+from streamer.store.dynamodb.client import Answer, Client, Send
 from streamer.store.dynamodb.errors import ConditionFailed, InvalidRequest
+from streamer.store.dynamodb.requests import Request
 from tests.unit.streamer.store.dynamodb.recorder import CONDITION_FAILED, Recorder, refusal
 
 
@@ -147,6 +148,31 @@ async def test_a_client_on_demand_is_connected_once_and_closed() -> None:
         assert sorted(answer["n"] for answer in answers) == [1, 2]
         assert told == ["connected"]
     assert told == ["connected", "closed"]
+
+
+async def test_a_client_that_closes_waits_for_the_calls_under_way_and_takes_no_more() -> None:
+    told: list[str] = []
+    answered = asyncio.Event()
+
+    async def slow(_operation: str, _request: Request) -> Answer:
+        await answered.wait()
+        told.append("answered")
+        return {}
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Send]:
+        yield slow
+        told.append("closed")
+
+    async with clients.on_demand(connect) as send:
+        under_way = asyncio.create_task(Client(send).call("beat", "update_item", {}), name="under way")
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.01, answered.set)
+    assert told == ["answered", "closed"]
+    assert await under_way == {}
+    with pytest.raises(StoreUnavailable):
+        await Client(send).call("beat", "update_item", {})
+    assert told == ["answered", "closed"]
 
 
 async def test_a_client_on_demand_that_nobody_asks_is_never_connected() -> None:
