@@ -86,7 +86,7 @@ docker:
 	@docker compose version >/dev/null && docker info >/dev/null || { echo "This needs Docker with Compose v2, running."; exit 1; }
 
 lock: $(DEV_READY) ## renew the hashed lock files
-	$(LOCK) --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --group dev --extra otel pyproject.toml -o requirements/dev.txt
 	$(LOCK) --group build pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 
 clean: ## remove everything that the other targets made
