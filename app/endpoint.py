@@ -47,7 +47,7 @@ class Endpoint:
         hello = Hello.read(scope)
         await receive()  # websocket.connect
         try:
-            principal = _admit(node, hello)
+            principal = await _admit(node, hello)
         except Refused as refused:
             node.metrics.handshakes.labels(refused.result).inc()
             await _turn_away(scope, send, hello, refused)
@@ -110,10 +110,10 @@ class Socket:
         log.info("connection_closed", connection=connection.connection_id, code=int(code), seconds=seconds)
 
 
-def _admit(node: Node, hello: Hello) -> Principal:
+async def _admit(node: Node, hello: Hello) -> Principal:
     if node.health.is_draining:
         raise handshake.draining()
-    principal = node.doorkeeper.admit(hello)
+    principal = await node.doorkeeper.admit(hello)
     if not node.seats.take(principal):
         raise handshake.full()
     return principal

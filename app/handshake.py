@@ -79,14 +79,14 @@ class Doorkeeper:
         self._takes_query_token = settings.auth_query_token
         self._is_open = settings.auth_mode == "off"
 
-    def admit(self, hello: Hello) -> Principal:
+    async def admit(self, hello: Hello) -> Principal:
         """Who is calling. Raises Refused."""
         if self._is_open and not is_loopback(_host(hello)):
             raise forbidden("This node is for callers on its own machine: use localhost.")
         if not self._is_from_here(hello):
             raise forbidden("This origin is not allowed.")
         try:
-            return self._authenticator.authenticate(self._token(hello))
+            return await self._authenticator.authenticate(self._token(hello))
         except Unauthorized as error:
             raise Refused("unauthorized", 401, Close.TOKEN_REJECTED, error) from error
         except Forbidden as error:

@@ -78,7 +78,7 @@ class Presences:
 
     async def serve(self, request: Request) -> Response:
         try:
-            tenant = self._admit(request).tenant
+            tenant = (await self._admit(request)).tenant
             present = await self._listed(tenant, request.query_params.get("user"))
         except Refused as refused:
             return _told(refused.status, refused.error)
@@ -86,8 +86,8 @@ class Presences:
             return _told(503, error)
         return _json(200, {"tenant": tenant, "users": [_shown(each) for each in present]})
 
-    def _admit(self, request: Request) -> Principal:
-        principal = self._doorkeeper.admit(Hello.of_call(request.scope))
+    async def _admit(self, request: Request) -> Principal:
+        principal = await self._doorkeeper.admit(Hello.of_call(request.scope))
         if not principal.may(PERMISSION):
             raise handshake.forbidden(f"This needs the permission {PERMISSION}.")
         return principal

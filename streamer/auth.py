@@ -67,7 +67,7 @@ class Authenticator:
         self._permissions_claim = settings.jwt_permissions_claim
         self._tenants = settings.allowed_tenants
 
-    def authenticate(self, token: str | None) -> Principal:
+    async def authenticate(self, token: str | None) -> Principal:
         """Raises Unauthorized where the token does not hold, Forbidden where its tenant is not let in."""
         if self._off:
             return DEVELOPER

@@ -24,24 +24,24 @@ def hello(**headers: str) -> Hello:
         ("http://[", "localhost", False),
     ],
 )
-def test_a_page_may_call_where_it_came_from(origin: str, host: str, is_let_in: bool) -> None:
+async def test_a_page_may_call_where_it_came_from(origin: str, host: str, is_let_in: bool) -> None:
     keeper = Doorkeeper(OFF)
     given = hello(origin=origin, host=host)
     if is_let_in:
-        assert keeper.admit(given).user == "dev"
+        assert (await keeper.admit(given)).user == "dev"
     else:
         with pytest.raises(Refused) as refused:
-            keeper.admit(given)
+            await keeper.admit(given)
         assert refused.value.status == 403
         assert refused.value.headers == {}
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080"])
-def test_this_machine_may_come_without_a_token(host: str) -> None:
-    assert Doorkeeper(OFF).admit(hello(host=host)).tenant == "dev"
+async def test_this_machine_may_come_without_a_token(host: str) -> None:
+    assert (await Doorkeeper(OFF).admit(hello(host=host))).tenant == "dev"
 
 
 @pytest.mark.parametrize("host", ["", "rebound.example", "[", "10.0.0.1"])
-def test_a_name_that_only_points_here_may_not(host: str) -> None:
+async def test_a_name_that_only_points_here_may_not(host: str) -> None:
     with pytest.raises(Refused, match="localhost"):
-        Doorkeeper(OFF).admit(hello(host=host))
+        await Doorkeeper(OFF).admit(hello(host=host))

@@ -42,18 +42,18 @@ def signed(key: Any = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
     return jwt.encode(claims(**changed), key, algorithm)
 
 
-def refuse(token: str | None, authenticator: Authenticator | None = None) -> Unauthorized:
+async def refuse(token: str | None, authenticator: Authenticator | None = None) -> Unauthorized:
     with pytest.raises(Unauthorized) as refused:
-        (authenticator or by_secret()).authenticate(token)
+        await (authenticator or by_secret()).authenticate(token)
     assert refused.value.message == "A valid token is required."
     assert refused.value.details is None
     assert refused.value.__cause__ is not None
     return refused.value
 
 
-def test_a_good_token_names_its_principal() -> None:
+async def test_a_good_token_names_its_principal() -> None:
     expires = int(time.time()) + 60
-    found = by_secret().authenticate(signed(exp=expires))
+    found = await by_secret().authenticate(signed(exp=expires))
     assert found == Principal("u", "t", frozenset({"reports:write"}), expires)
 
 
@@ -61,8 +61,8 @@ def test_a_good_token_names_its_principal() -> None:
     ("claim", "granted"),
     [("a b:c", {"a", "b:c"}), (["a b"], {"a b"}), ("", set()), (None, set()), ([], set())],
 )
-def test_permissions_are_a_list_or_words(claim: Any, granted: set[str]) -> None:
-    assert by_secret().authenticate(signed(permissions=claim)).permissions == granted
+async def test_permissions_are_a_list_or_words(claim: Any, granted: set[str]) -> None:
+    assert (await by_secret().authenticate(signed(permissions=claim))).permissions == granted
 
 
 def test_what_a_principal_may() -> None:
@@ -73,8 +73,8 @@ def test_what_a_principal_may() -> None:
     assert DEVELOPER.may("anything")
 
 
-def test_with_authentication_off_everybody_is_the_developer() -> None:
-    assert Authenticator(Settings(auth_mode="off")).authenticate(None) is DEVELOPER
+async def test_with_authentication_off_everybody_is_the_developer() -> None:
+    assert await Authenticator(Settings(auth_mode="off")).authenticate(None) is DEVELOPER
     with pytest.raises(ConfigurationError, match="this machine only"):
         Authenticator(Settings(auth_mode="off", host="0.0.0.0"))
 
@@ -102,98 +102,98 @@ def test_with_authentication_off_everybody_is_the_developer() -> None:
         {"nbf": 4_000_000_000},
     ],
 )
-def test_claims_that_do_not_hold(changed: dict[str, Any]) -> None:
-    refuse(signed(**changed))
+async def test_claims_that_do_not_hold(changed: dict[str, Any]) -> None:
+    await refuse(signed(**changed))
 
 
-def test_names_may_be_unicode_up_to_256_bytes() -> None:
+async def test_names_may_be_unicode_up_to_256_bytes() -> None:
     name = "é" * 128
-    assert by_secret().authenticate(signed(sub=name, tenant_id="a\u00a0b")).user == name
+    assert (await by_secret().authenticate(signed(sub=name, tenant_id="a\u00a0b"))).user == name
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c", "a" * 20_000, "é.é.é", "\ud800"])
-def test_what_is_no_token(token: str | None) -> None:
-    refuse(token)
+async def test_what_is_no_token(token: str | None) -> None:
+    await refuse(token)
 
 
 @given(st.text(alphabet=st.characters(), max_size=60))
-def test_no_text_is_a_token(token: str) -> None:
-    refuse(token)
+async def test_no_text_is_a_token(token: str) -> None:
+    await refuse(token)
 
 
-def test_a_deep_token_is_refused_like_any_other() -> None:
+async def test_a_deep_token_is_refused_like_any_other() -> None:
     """A header is parsed before its signature is checked, and 5,000 brackets are a RecursionError."""
     header = base64.urlsafe_b64encode(b"[" * 5_000).rstrip(b"=").decode()
-    refuse(f"{header}.e30.AAAA")
+    await refuse(f"{header}.e30.AAAA")
 
 
-def test_unsigned_and_wrongly_signed_tokens() -> None:
-    refuse(jwt.encode(claims(), None, "none"))  # type: ignore[arg-type]  # unsigned tokens have no key
-    refuse(signed("another-secret-another-secret-32"))
+async def test_unsigned_and_wrongly_signed_tokens() -> None:
+    await refuse(jwt.encode(claims(), None, "none"))  # type: ignore[arg-type]  # unsigned tokens have no key
+    await refuse(signed("another-secret-another-secret-32"))
     head, body, signature = signed().split(".")
     other = base64.urlsafe_b64encode(json.dumps(claims(sub="root")).encode()).rstrip(b"=").decode()
-    refuse(f"{head}.{other}.{signature}")
-    refuse(f"{head}.{body}.")
+    await refuse(f"{head}.{other}.{signature}")
+    await refuse(f"{head}.{body}.")
 
 
-def test_an_algorithm_outside_the_list() -> None:
+async def test_an_algorithm_outside_the_list() -> None:
     long = SECRET * 2
     only = Authenticator(Settings(jwt_secret=long))
-    refuse(jwt.encode(claims(), long, "HS512"), only)
+    await refuse(jwt.encode(claims(), long, "HS512"), only)
     both = Authenticator(Settings(jwt_secret=long, jwt_algorithms="HS256,HS512"))
-    assert both.authenticate(jwt.encode(claims(), long, "HS512")).user == "u"
+    assert (await both.authenticate(jwt.encode(claims(), long, "HS512"))).user == "u"
 
 
-def test_issuer_and_audience_count_where_configured() -> None:
-    assert by_secret().authenticate(signed(aud="anybody", iss="anybody"))
+async def test_issuer_and_audience_count_where_configured() -> None:
+    assert await by_secret().authenticate(signed(aud="anybody", iss="anybody"))
     strict = by_secret(jwt_issuer="i", jwt_audience="a")
-    assert strict.authenticate(signed(iss="i", aud=["a", "b"]))
+    assert await strict.authenticate(signed(iss="i", aud=["a", "b"]))
     for changed in ({}, {"iss": "i"}, {"aud": "a"}, {"iss": "x", "aud": "a"}, {"iss": "i", "aud": "x"}):
-        refuse(jwt.encode(claims(**changed), SECRET), strict)
+        await refuse(jwt.encode(claims(**changed), SECRET), strict)
 
 
-def test_leeway_lets_in_and_moves_the_end() -> None:
+async def test_leeway_lets_in_and_moves_the_end() -> None:
     expired = int(time.time()) - 30
-    refuse(signed(exp=expired))
-    assert by_secret(jwt_leeway_s=60).authenticate(signed(exp=expired)).expires == expired + 60
+    await refuse(signed(exp=expired))
+    assert (await by_secret(jwt_leeway_s=60).authenticate(signed(exp=expired))).expires == expired + 60
 
 
-def test_claims_may_have_other_names() -> None:
+async def test_claims_may_have_other_names() -> None:
     other = by_secret(jwt_tenant_claim="https://acme/org", jwt_permissions_claim="scope")
     renamed = claims(tenant_id=None, scope="a b") | {"https://acme/org": "x"}
-    found = other.authenticate(jwt.encode(renamed, SECRET))
+    found = await other.authenticate(jwt.encode(renamed, SECRET))
     assert (found.tenant, found.permissions) == ("x", frozenset({"a", "b"}))
 
 
-def test_a_tenant_that_is_not_let_in() -> None:
+async def test_a_tenant_that_is_not_let_in() -> None:
     chosen = by_secret(allowed_tenants="t,t2")
-    assert chosen.authenticate(signed()).tenant == "t"
+    assert (await chosen.authenticate(signed())).tenant == "t"
     with pytest.raises(Forbidden):
-        chosen.authenticate(signed(tenant_id="t3"))
+        await chosen.authenticate(signed(tenant_id="t3"))
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (P256, "ES256")])
-def test_public_keys(key: Any, algorithm: str) -> None:
+async def test_public_keys(key: Any, algorithm: str) -> None:
     inline = public_pem(key).replace("\n", "\\n")
     for pem in (public_pem(key), inline):
         authenticator = Authenticator(Settings(jwt_public_key=pem))
-        assert authenticator.authenticate(signed(key, algorithm)).user == "u"
-        refuse(signed(), authenticator)
+        assert (await authenticator.authenticate(signed(key, algorithm))).user == "u"
+        await refuse(signed(), authenticator)
 
 
-def test_a_public_key_is_never_a_secret() -> None:
+async def test_a_public_key_is_never_a_secret() -> None:
     """The classic: a token signed by HS256 with the public key as its secret."""
     pem = public_pem(RSA)
     forged = base64.urlsafe_b64encode(b'{"alg":"HS256"}').rstrip(b"=").decode() + ".e30.AAAA"
-    refuse(forged, Authenticator(Settings(jwt_public_key=pem)))
+    await refuse(forged, Authenticator(Settings(jwt_public_key=pem)))
     with pytest.raises(ConfigurationError, match="HS256 does not go with the key"):
         Authenticator(Settings(jwt_public_key=pem, jwt_algorithms="RS256,HS256"))
 
 
-def test_chosen_algorithms_of_a_public_key() -> None:
+async def test_chosen_algorithms_of_a_public_key() -> None:
     authenticator = Authenticator(Settings(jwt_public_key=public_pem(RSA), jwt_algorithms="PS256"))
-    assert authenticator.authenticate(signed(RSA, "PS256"))
-    refuse(signed(RSA, "RS256"), authenticator)
+    assert await authenticator.authenticate(signed(RSA, "PS256"))
+    await refuse(signed(RSA, "RS256"), authenticator)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_keys_by_which_nobody_should_start(settings: dict[str, Any], sentence: s
         Authenticator(Settings(**settings))
 
 
-def test_a_token_for_development() -> None:
+async def test_a_token_for_development() -> None:
     token = issue_token(SECRET, user="u", tenant="t", permissions=["b", "a"], expires_in_s=60)
-    found = by_secret().authenticate(token)
+    found = await by_secret().authenticate(token)
     assert (found.user, found.tenant, found.permissions) == ("u", "t", frozenset({"a", "b"}))
     with pytest.raises(ConfigurationError, match="32 bytes"):
         issue_token("short", user="u", tenant="t", permissions=[], expires_in_s=60)
