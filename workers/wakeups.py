@@ -76,6 +76,7 @@ class Wakeups:
         self._parked: deque[Lead] = deque(maxlen=slots.size)  # told of while loaded; taken where a look finds no better
         self._filling: asyncio.Task[None] | None = None  # looks for more when slots become free
         self._is_stirred = False  # something changed since the look under way began
+        self._turn: list[int] = []  # shards that are still to be looked at before the others are again
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused: dict[str, float] = {}  # job -> loop time until which it is left alone
         slots.on_free = self._slot_freed
@@ -191,13 +192,19 @@ class Wakeups:
         self._parked.clear()  # what is left stands in the queue, and a freed slot looks there
 
     async def _found_more(self) -> bool:
-        """Looks at two shards' heads, at all of them where two have nothing. Whether another look is worth it."""
+        """Looks at two shards' heads, at all of them where these have nothing. Whether another look is worth it."""
         self._is_stirred = False
-        two = random.sample(range(SHARDS), SHARDS_PER_SLOT)
-        if await self._look(two, "slot") or await self._look(range(SHARDS), "slot") or self._is_stirred:
+        if await self._look(self._next_shards(), "slot") or await self._look(range(SHARDS), "slot") or self._is_stirred:
             return True
         self._is_loaded = False
         return False
+
+    def _next_shards(self) -> Collection[int]:
+        """Each shard has its turn before any has the next one, in an order that no two workers share."""
+        if not self._turn:
+            self._turn = random.sample(range(SHARDS), SHARDS)
+        shards, self._turn = self._turn[:SHARDS_PER_SLOT], self._turn[SHARDS_PER_SLOT:]
+        return shards
 
     async def _look(self, shards: Collection[int], wakeup: Wakeup) -> int:
         """Takes the best of these shards. Returns how many."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamer.errors import StoreUnavailable
-from streamer.jobs.dispatch import Candidate
+from streamer.jobs.dispatch import SHARDS, Candidate
 from streamer.jobs.model import Job
 from streamer.store.base import Backlog, now_ms
 from streamer.telemetry.metrics import Metrics
@@ -153,12 +153,18 @@ async def test_under_load_a_freed_slot_is_filled_at_once(world: World) -> None:
         world.put(shard, f"j{number}", number)
     await world.wakeups.sweep()
     ended: list[str] = []
-    while len(ended) < 5:  # in the order in which they were taken: of two shards at random, a slot takes the best
+    while len(ended) < 5:  # in the order in which they were taken: of two shards, a slot takes the best
         await until(lambda: len(world.done) > len(ended))
         ended.append(world.names()[len(ended)])
         await world.end(ended[-1])
     await until(lambda: len(world.claimed) == 5 and world.slots.free == 2)
     assert {lead.wakeup for lead in world.claimed} == {"sweep", "slot"}
+
+
+def test_every_shard_has_its_turn_before_any_has_the_next_one(world: World) -> None:
+    for _ in range(3):
+        looks = [world.wakeups._next_shards() for _ in range(SHARDS // 2)]
+        assert sorted(shard for two in looks for shard in two) == list(range(SHARDS))
 
 
 async def test_without_load_a_freed_slot_reads_nothing(world: World) -> None:
