@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             events.error("cannot_start", reason=str(error))
             raise
 
-    logging.getLogger("uvicorn.error").addFilter(_is_no_denial)
+    logging.getLogger("uvicorn.error").addFilter(_is_of_ours)
     app = Starlette(routes=_routes(settings), lifespan=running, middleware=[Middleware(Sockets, endpoint=Endpoint())])
     app.state.registry = registry
     return app
@@ -76,7 +76,10 @@ def _routes(settings: Settings) -> list[BaseRoute]:
     return routes
 
 
-def _is_no_denial(record: logging.LogRecord) -> bool:
-    """uvicorn takes a handshake that was answered by HTTP for one that was not completed, and logs an error:
-    Kludex/uvicorn#3138."""
-    return "without completing handshake" not in record.getMessage()
+_OF_CLIENTS: Final = ("without completing handshake", "Invalid UTF-8 sequence")
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """uvicorn logs as an error of the server what a client did, or was refused: a handshake that was answered by HTTP
+    (Kludex/uvicorn#3138), and text that is no UTF-8."""
+    return not any(said in record.getMessage() for said in _OF_CLIENTS)
