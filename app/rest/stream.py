@@ -34,7 +34,7 @@ async def follow(call: Call) -> Response | None:
     principal = await call.admit()
     seen = events.seen(call.request.headers.get("last-event-id"), call.name)
     row = await call.node.states.find(principal, call.name)
-    if row.finished and (seen.attempt, seen.seq) >= (row.attempt, row.seq) and seen.seq:
+    if row.finished and (seen.attempt, seen.seq) >= (row.attempt, row.seq):
         return Response(status_code=204, headers=answers.HEADERS)
     return await Stream(call, principal, row, seen).run()
 

@@ -31,14 +31,15 @@ async def call(
 ) -> Answer:
     """`bearer` "": none. Headers are named with underscores. A body of bytes is sent as it is."""
     sent = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
-    async with aiohttp.ClientSession(headers=_headers(bearer, headers)) as session:
-        async with asyncio.timeout(PATIENT_S), session.request(method, node.server.url + path, data=sent) as answer:
-            text = await answer.read()
-            return Answer(
-                answer.status,
-                {name.lower(): value for name, value in answer.headers.items()},
-                orjson.loads(text) if text else None,
-            )
+    url, named = node.server.url + path, _headers(bearer, headers)
+    async with (
+        asyncio.timeout(PATIENT_S),
+        aiohttp.ClientSession(headers=named) as session,
+        session.request(method, url, data=sent) as answer,
+    ):
+        text = await answer.read()
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status, told, orjson.loads(text) if text else None)
 
 
 async def post(node: House, body: Any, **how: Any) -> Answer:

@@ -132,9 +132,9 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_read(node: House) -
 
     announced = await post(node, b" " * (limit + 1))
     assert (announced.status, announced.code) == (413, "PAYLOAD_TOO_LARGE")
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token()}"}) as session:
-        async with session.post(f"{node.server.url}/v1/requests", data=parts()) as answer:
-            assert (answer.status, answer.headers["connection"]) == (413, "close")
+    url, headers = f"{node.server.url}/v1/requests", {"Authorization": f"Bearer {token()}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, data=parts()) as answer:
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
 
 
 async def test_an_id_of_both_kinds_may_be_the_same(node: House) -> None:
