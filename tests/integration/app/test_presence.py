@@ -88,7 +88,7 @@ async def test_a_token_belongs_into_its_header(tmp_path: Path) -> None:
 async def test_nobody_is_seen_without_the_permission(node: House) -> None:
     status, answer = await asked(node, token(permissions=("presence:write",)))
     assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
-    assert "presence:read" in answer["error"]
+    assert "presence:read" in answer["error"]["message"]
 
 
 async def test_a_page_of_a_stranger_sees_nobody(node: House) -> None:
