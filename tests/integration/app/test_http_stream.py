@@ -1,5 +1,6 @@
 """Following a request by Server-Sent Events, and coming back after a cut."""
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,26 @@ async def test_a_store_that_is_away_refuses_the_stream(node: House, monkeypatch:
     answer = await get(node, "/r1/events")
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "STORAGE_ERROR", "1")
     await until(lambda: is_empty(node))
+
+
+async def test_a_stream_that_has_not_begun_is_refused_where_the_node_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def late(*_: Any) -> None:
+        await goes_on.wait()
+        raise StoreUnavailable
+
+    async with house(tmp_path, drain_s=0.1) as node:
+        await running(node)
+        monkeypatch.setattr(node.node.listeners, "attach", late)
+        asked = asyncio.create_task(get(node, "/r1/events"))
+        await until(lambda: len(node.node.hub))
+        node.server.stop()
+        answer = await asked
+        assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "SERVICE_UNAVAILABLE", "5")
+        goes_on.set()
 
 
 async def test_a_reader_who_is_too_slow_is_cut_and_comes_back(node: House) -> None:

@@ -315,3 +315,39 @@ async def test_calls_are_counted_by_path_and_class(node: House) -> None:
     assert 'streamer_http_requests_total{route="/v1/requests",status="2xx"} 1.0' in text
     assert 'streamer_http_requests_total{route="/v1/requests",status="4xx"} 1.0' in text
     assert 'streamer_http_requests_total{route="/v1/requests/{id}",status="4xx"} 1.0' in text
+
+
+async def test_who_joined_a_run_is_turned_away_where_that_does_not_end(tmp_path: Path) -> None:
+    async with house(tmp_path, drain_s=0.1) as node:
+        body = {"action": "stubborn", "id": "r1", "payload": {"gate": "stubborn"}}
+        asked = [asyncio.create_task(post(node, body, prefer="wait=30"))]
+        await until(lambda: len(node.node.hub) == 1)
+        asked.append(asyncio.create_task(post(node, body, prefer="wait=30")))
+        await until(lambda: len(node.node.hub) == 2)
+        node.server.stop()
+        answer = await asked[1]
+        assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
+        gates["stubborn"].set()
+        await asked[0]
+
+
+async def test_a_caller_who_goes_away_in_the_middle_of_its_body_asks_for_nothing(node: House) -> None:
+    host, port = node.server.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = (
+        f"POST /v1/requests HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token()}\r\nContent-Length: 99\r\n\r\n{{"
+    )
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert (await post(node, QUEUED)).status == 202
+    await until(lambda: is_empty(node))
+    assert 'status="5xx"' not in node.node.metrics.exposition().decode()
+
+
+async def test_where_nobody_is_asked_for_a_token_a_wait_has_no_end_but_its_own(tmp_path: Path) -> None:
+    async with house(tmp_path, auth_mode="off") as node:
+        answer = await post(node, QUEUED, bearer="", prefer="wait=1")
+        assert answer.status == 202
+        await until(lambda: is_empty(node))
