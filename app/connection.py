@@ -18,9 +18,9 @@ WHOLE: Final = 100.0
 
 
 class Connection:
-    """A socket with who is behind it, what it waits for, and what it is still to be sent.
+    """A socket or a call with who is behind it, what it waits for, and what it is still to be sent.
 
-    Made by the endpoint when a socket is accepted, closed once; the hub knows it in between.
+    Made when a socket is accepted or a call comes in, closed once; the hub knows it in between where it `listens`.
     """
 
     __slots__ = (
@@ -28,6 +28,7 @@ class Connection:
         "bucket",
         "connection_id",
         "in_flight",
+        "listens",
         "opened",
         "outbox",
         "pending",
@@ -46,6 +47,7 @@ class Connection:
         *,
         speaks_v1: bool,
         on_gap: "OnGap",
+        listens: bool = True,
     ) -> None:
         self.connection_id = connection_id  # changes when a client takes its former one up again, before it asks more
         self.reconnects = 0  # how often its client came back with this id
@@ -54,6 +56,7 @@ class Connection:
         self.outbox = outbox
         self.bucket = bucket
         self.speaks_v1 = speaks_v1  # gets control frames
+        self.listens = listens  # False: nobody waits behind it for more than the answer to its one frame
         self.in_flight = 0  # frames of the client that wait for an answer
         self.pending: dict[str, asyncio.Future[None]] = {}  # request id -> done when its newest submit is settled
         self.trackers: dict[str, Tracker] = {}  # job id -> what this connection waits for

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from app import handshake
+from app import handshake, stay
 from app.connection import Connection
 from app.handshake import Hello, Refused
 from app.limits import TokenBucket
@@ -60,7 +60,7 @@ class Endpoint:
             raise
         node.metrics.handshakes.labels("accepted").inc()
         socket = Socket(node, principal, hello, send)
-        socket.open(_row(node, socket.connection, scope, hello), inbox)
+        socket.open(row(node, socket.connection, scope, hello), inbox)
         max_bytes = node.settings.max_message_bytes
         await Reader(socket.connection, receive, node.dispatch.take, socket.closed, max_bytes=max_bytes).run()
 
@@ -81,8 +81,7 @@ class Socket:
     def open(self, row: Row, inbox: Inbox) -> None:
         """From here on frames may come for it; the welcome is the first one."""
         node, connection = self._node, self.connection
-        node.hub.add(connection)
-        node.registrar.add(row)
+        stay.begin(node, connection, row)
         if connection.speaks_v1:
             connection.outbox.put(_welcome(node, connection, inbox))
         expires = connection.principal.expires
@@ -100,12 +99,7 @@ class Socket:
             self._expiry.cancel()
         connection.outbox.abandon()
         node.seats.leave(connection.principal)
-        if node.hub.get(connection.connection_id) is connection:
-            node.hub.remove(connection)
-            node.registrar.remove(connection.connection_id)
-            node.listeners.leave(connection)
-        else:  # it has moved, and is another socket by now
-            node.listeners.forget(connection)
+        stay.end(node, connection)
         seconds = round(time.monotonic() - connection.opened, 3)
         log.info("connection_closed", connection=connection.connection_id, code=int(code), seconds=seconds)
 
@@ -133,7 +127,8 @@ async def _turn_away(scope: Scope, send: Send, hello: Hello, refused: Refused) -
         await send({"type": "websocket.close"})  # the server says 403
 
 
-def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
+def row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
+    """What the store keeps of a connection of this node."""
     now = now_ms()
     client = scope.get("client")
     return Row(
@@ -148,9 +143,14 @@ def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
     )
 
 
+def reconnect_ms(node: Node) -> tuple[int, int]:
+    """The window of the first try after a loss without warning, in milliseconds."""
+    spread_ms = RECONNECT_SPREAD_MS + RECONNECT_PER_SOCKET_MS * len(node.hub)
+    return RECONNECT_MIN_MS, min(RECONNECT_MAX_MS, spread_ms)
+
+
 def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:
     settings = node.settings
-    spread_ms = RECONNECT_SPREAD_MS + RECONNECT_PER_SOCKET_MS * len(node.hub)
     return frames.welcome(
         connection.connection_id,
         node.node_id,
@@ -162,6 +162,6 @@ def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:
             "in_flight": settings.max_in_flight,
             "rate": int(settings.rate_limit),
         },
-        reconnect_ms=(RECONNECT_MIN_MS, min(RECONNECT_MAX_MS, spread_ms)),
+        reconnect_ms=reconnect_ms(node),
         inbox=inbox,
     )

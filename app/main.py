@@ -11,10 +11,11 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import health, lifespan, presence
+from app import health, lifespan
 from app.endpoint import Endpoint
 from app.node import Node
 from app.page import Page
+from app.rest import routes as rest
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
 from streamer.process import cluster_keys
@@ -69,7 +70,7 @@ class Sockets:
 def _routes(settings: Settings) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         *health.routes(lambda request: request.state.node.health),
-        *presence.routes(lambda request: request.state.node.presences),
+        *rest.routes(),
     ]
     if settings.console:
         routes.append(Mount("/", Page()))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.calls import Calls
 from app.dispatch import Dispatch
 from app.filling import Fillings
 from app.handshake import Doorkeeper
@@ -13,6 +14,7 @@ from app.limits import Seats
 from app.listeners import Listeners
 from app.presence import Presences
 from app.registrar import Registrar
+from app.rest.states import States
 from app.tasks import Tasks
 from streamer.settings import Settings
 from streamer.telemetry.metrics import Metrics
@@ -36,5 +38,7 @@ class Node:
     fillings: Fillings
     inboxes: Inboxes
     presences: Presences
+    states: States
+    calls: Calls
     tasks: Tasks
     internal_url: str

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from app.binding import Bindings
+from app.calls import Calls
 from app.cancel import Cancels
 from app.catchup import CatchUps
 from app.dispatch import Dispatch
@@ -23,6 +24,7 @@ from app.promotion import Promotions
 from app.quota import Quota
 from app.registrar import Registrar
 from app.reread import Rereads
+from app.rest.states import States
 from app.resume import ADMITTED, Resumes
 from app.submit import Submits
 from app.tasks import Tasks
@@ -121,6 +123,8 @@ class Parts:
             fillings=self._fillings,
             inboxes=self._inboxes,
             presences=Presences(doorkeeper, roster),
+            states=States(store.requests),
+            calls=Calls(),
             tasks=tasks,
             internal_url=address.endpoint(host, internal_port),
         )

@@ -3,21 +3,15 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from app import handshake
-from app.handshake import Doorkeeper, Hello, Refused
+from app.handshake import Doorkeeper, Hello
 from streamer.auth import Principal
 from streamer.cluster.presence import Presence
-from streamer.errors import StoreUnavailable, StreamerError
 from streamer.store.base import Connection
 
 PERMISSION: Final = "presence:read"
@@ -70,37 +64,25 @@ class _Listing:
 
 
 class Presences:
-    """Serves the call, to those who may see their tenant."""
+    """Answers the call, for those who may see their tenant."""
 
     def __init__(self, doorkeeper: Doorkeeper, roster: Roster) -> None:
         self._doorkeeper = doorkeeper
         self._roster = roster
 
-    async def serve(self, request: Request) -> Response:
-        try:
-            tenant = (await self._admit(request)).tenant
-            present = await self._listed(tenant, request.query_params.get("user"))
-        except Refused as refused:
-            return _told(refused.status, refused.error)
-        except StoreUnavailable as error:
-            return _told(503, error)
-        return _json(200, {"tenant": tenant, "users": [_shown(each) for each in present]})
+    async def listed(self, hello: Hello, user: str | None) -> Mapping[str, Any]:
+        """Who of the caller's tenant is connected. Raises Refused, StoreUnavailable."""
+        tenant = (await self._admit(hello)).tenant
+        return {"tenant": tenant, "users": [_shown(each) for each in await self._listed(tenant, user)]}
 
-    async def _admit(self, request: Request) -> Principal:
-        principal = await self._doorkeeper.admit(Hello.of_call(request.scope))
+    async def _admit(self, hello: Hello) -> Principal:
+        principal = await self._doorkeeper.admit(hello)
         if not principal.may(PERMISSION):
             raise handshake.forbidden(f"This needs the permission {PERMISSION}.")
         return principal
 
     async def _listed(self, tenant: str, user: str | None) -> Sequence[Present]:
         return await (self._roster.of_tenant(tenant) if user is None else self._roster.of_user(tenant, user))
-
-
-def routes(presences_of: Callable[[Request], Presences]) -> Sequence[Route]:
-    async def serve(request: Request) -> Response:
-        return await presences_of(request).serve(request)
-
-    return [Route("/v1/presence", serve, methods=["GET"])]
 
 
 def _by_user(rows: Iterable[Connection]) -> Sequence[Present]:
@@ -113,12 +95,3 @@ def _by_user(rows: Iterable[Connection]) -> Sequence[Present]:
 def _shown(present: Present) -> dict[str, Any]:
     since = datetime.fromtimestamp(present.since_ms / 1000, UTC)
     return {"user": present.user, "connections": present.connections, "since": since}
-
-
-def _told(status: int, error: StreamerError) -> Response:
-    return _json(status, {"error": error.message, "code": error.code})
-
-
-def _json(status: int, content: Any) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_UTC_Z)
-    return Response(body, status, {"cache-control": "no-store"}, media_type="application/json")

@@ -96,10 +96,12 @@ class Submits:
     # --- the store ------------------------------------------------------------------------------------------
 
     async def _enqueue(self, connection: Connection, submission: Submission) -> Enqueued:
-        self._registrar.keep(connection.connection_id)
+        if connection.listens:
+            self._registrar.keep(connection.connection_id)
+            submission = replace(submission, connection=connection.connection_id)
         try:
             with await self._room(submission):
-                return await self._requests.enqueue(replace(submission, connection=connection.connection_id))
+                return await self._requests.enqueue(submission)
         except RoutesFull as full:
             return Enqueued(await self._listeners.squeeze_in(connection, full.job), created=False)
 
@@ -118,13 +120,15 @@ class Submits:
     async def _acknowledge(self, connection: Connection, tracker: Tracker, known: Known, job: Job) -> None:
         """Acknowledges, and says what is known of the job by now: its outcome, or its newest progress."""
         now = time.time()
-        with contextlib.suppress(StoreUnavailable):  # its result could not be read: it will be read again
-            newest = await outcome.newest(job, self._requests, now)
-            if newest is not None:
-                connection.deliver(tracker, newest, now)  # held until the acknowledgment was sent
+        if connection.listens:
+            with contextlib.suppress(StoreUnavailable):  # its result could not be read: it will be read again
+                newest = await outcome.newest(job, self._requests, now)
+                if newest is not None:
+                    connection.deliver(tracker, newest, now)  # held until the acknowledgment was sent
         known.meter.acknowledged.inc()
         connection.acknowledge(tracker, frames.acknowledgment(job, now), now)
-        self._rereads.watch(connection, tracker)
+        if connection.listens:
+            self._rereads.watch(connection, tracker)
 
     def _refuse(
         self, connection: Connection, tracker: Tracker, known: Known, error: BaseException, took_s: float
@@ -139,7 +143,7 @@ class Submits:
 
     def _wake(self, connection: Connection, tracker: Tracker, enqueued: Enqueued) -> None:
         job = enqueued.job
-        if job.status is Status.PROCESSING and tracker.is_wanted:
+        if job.status is Status.PROCESSING and tracker.is_wanted and connection.listens:
             self._tasks.start(self._catchups.catch_up(connection, [(tracker, job)]), f"joining {job.job_id}")
         elif enqueued.created:
             self._hints.tell(job)

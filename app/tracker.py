@@ -269,7 +269,8 @@ class Tracker:
     def next_position(self, job: Job) -> Position:
         """Where a `retrying` stands that tells of the end of the attempt that this connection is at."""
         attempt, seq = self._attempt, self._last[1] if self._last[0] == self._attempt else 0
-        return attempt, max(seq + 1, job.seq if job.attempt == attempt else 0)
+        row_seq = job.seq - job.finished if job.attempt == attempt else 0  # its outcome has the number of the row
+        return attempt, max(seq + 1, row_seq)
 
     def voided(self, frame: Frame) -> Iterator[Frame]:
         """`retrying`, as made from a row; where the one that was sent says the same and is held, that one."""

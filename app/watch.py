@@ -59,9 +59,7 @@ class Watches:
 
     async def _visible(self, principal: Principal, job_id: str) -> Job:
         row = await self._requests.get(job_id)
-        if row is None or row.tenant != principal.tenant:
-            raise NotFound
-        if row.user != principal.user and not principal.may(PERMISSION):
+        if row is None or not may_see(principal, row):
             raise NotFound
         return row
 
@@ -77,6 +75,11 @@ class Watches:
         elif connection.trackers[row.job_id] is tracker:  # else it was subscribed to anew after that
             _tell_subscribed(connection, row)
             await self._catchups.catch_up(connection, [(tracker, row)])
+
+
+def may_see(principal: Principal, row: Job) -> bool:
+    """A job is its user's, and for those of the tenant who may watch."""
+    return row.tenant == principal.tenant and (row.user == principal.user or principal.may(PERMISSION))
 
 
 def _tracker(connection: Connection, message: Subscribe) -> Tracker | None:

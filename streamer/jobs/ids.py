@@ -14,6 +14,8 @@ ACTION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUEUE = ACTION
 CONNECTION_ID = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{22}")
 """What `connection_id` makes."""
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+"""What `job_id` makes."""
 _NUL = b"\0"
 
 

@@ -117,6 +117,11 @@ def failed(place: Place, failure: Failure, now: float) -> bytes:
     return _about(place, "error", now, success=False, error=_error(failure, None), final=True)
 
 
+def failure(failure: Failure) -> dict[str, Any]:
+    """Why there is no result, as a state shows it."""
+    return _error(failure, None)
+
+
 def outcome(job: Job, result: bytes | None, now: float) -> bytes:
     """The outcome of a finished job, from its row; `result` is its loaded result where it is COMPLETED."""
     place = Place(job.client_id, job.job_id, job.attempt, job.seq)
@@ -159,6 +164,12 @@ def welcome(
 def cancelling(job: Job, now: float) -> bytes:
     frame = {"type": "cancelling", "request_id": job.client_id, "status": job.status, "timestamp": now}
     return orjson.dumps(frame)
+
+
+def stopping(request_id: str, now: float) -> bytes:
+    """Like `cancelling`, of an inline request: no job, so the status of one that runs."""
+    status = Status.PROCESSING
+    return orjson.dumps({"type": "cancelling", "request_id": request_id, "status": status, "timestamp": now})
 
 
 def inbox_entry(job: Job) -> dict[str, Any]:

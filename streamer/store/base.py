@@ -10,11 +10,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from streamer.jobs.dispatch import Candidate
 from streamer.jobs.lifecycle import Transition
 from streamer.jobs.model import Body, Failure, Job, Priority, Progress, Submission
 from streamer.store.admin import Admin
 from streamer.store.feed import Feeds
+from streamer.store.looking import Looking
 
 
 class Refused(Exception):
@@ -41,15 +41,7 @@ class Enqueued:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits in a queue. `depth` counts ready jobs and due timers, exact up to 1,000 per shard."""
-
-    depth: int
-    oldest_created_ms: int | None
-
-
-class RequestQueue(Protocol):
+class RequestQueue(Looking, Protocol):
     """Jobs. Each verb that changes one is a single atomic, conditional write on its row.
 
     `job` arguments are rows as an earlier verb returned them; their `attempt` is the fence.
@@ -166,49 +158,6 @@ class RequestQueue(Protocol):
 
         Raises NotFound where there is no dead letter of this id.
         """
-        ...
-
-    # looking
-
-    async def ready(self, queue: str, shard: int, limit: int, *, after: str | None = None) -> Sequence[Candidate]:
-        """The first ready jobs of a shard, best first. A hint: it may be late by a moment.
-
-        `after`: the `sort` of a candidate, to read on behind it.
-        """
-        ...
-
-    async def due(
-        self, queue: str, shard: int, limit: int, *, after: str | None = None, within_ms: int = 0
-    ) -> Sequence[Candidate]:
-        """Delayed jobs and retries whose time has come, or comes so soon, the earliest first. A hint. `after`: as
-        above."""
-        ...
-
-    async def count_waiting(self, queue: str, tenant: str, limit: int) -> int:
-        """How many jobs of a tenant wait in a queue, delayed ones and retries included; counted up to `limit`.
-
-        A hint. It reads what waits in the queue until it has found so many.
-        """
-        ...
-
-    async def running(self, queue: str, session: str) -> Sequence[Job]:
-        """The rows that this worker session owns, as of now."""
-        ...
-
-    async def dead_letters(self, queue: str, limit: int) -> Sequence[Job]:
-        """FAILED jobs, of every shard, the earliest first."""
-        ...
-
-    async def backlog(self, queue: str) -> Backlog:
-        """How much waits, and since when."""
-        ...
-
-    async def list_by_user(self, tenant: str, user: str, limit: int) -> Sequence[Job]:
-        """The user's newest jobs first."""
-        ...
-
-    async def get_by_connection(self, connection: str, tenant: str, user: str) -> Sequence[Job]:
-        """The unfinished jobs of this user (of the newest 100) that this connection listens to."""
         ...
 
 

@@ -1,14 +1,26 @@
 """What an engine gives, of which `store.queue`, `store.log` and `store.inbox` make the contracts of `store.base`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from streamer.jobs.lifecycle import Transition
 from streamer.jobs.model import Aside, Entry, Job
 
 
+class Made(NamedTuple):
+    """Where a job stands among those of its user."""
+
+    created_ms: int
+    job_id: str
+
+
 class Rows(Protocol):
     """Under `RequestQueue`: rows of jobs, the queue index, and what lies beside a row."""
+
+    @property
+    def user_shards(self) -> int:
+        """In how many parts the index of a user's jobs lies."""
+        ...
 
     async def insert(self, job: Job, now_ms: int) -> Job | None:
         """Puts the row unless there is one that has not expired by `now_ms`. None: done; else: that row."""
@@ -43,6 +55,13 @@ class Rows(Protocol):
 
     async def newest(self, tenant: str, user: str, limit: int) -> Sequence[str]:
         """Ids of the user's jobs, newest first."""
+        ...
+
+    async def newest_in(
+        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+    ) -> Sequence[Made]:
+        """The user's jobs of one part of that index, newest first, from behind a place on, whether that is still taken
+        or not. Less than `limit`: there are no more."""
         ...
 
     async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:

@@ -11,8 +11,11 @@ from streamer.jobs import dispatch, ids, lifecycle
 from streamer.jobs.dispatch import Candidate, Kind
 from streamer.jobs.lifecycle import SEQ_AFTER_LOSS, Transition
 from streamer.jobs.model import ALIVE, WAITING, Aside, Body, Failure, Job, Progress, Status, Submission
-from streamer.store.base import Backlog, Enqueued, Inbox, Refused, RoutesFull, Turnstile
+from streamer.store.admin import JobPage
+from streamer.store.base import Enqueued, Inbox, Refused, RoutesFull, Turnstile
 from streamer.store.engine import Rows
+from streamer.store.listing import Listing
+from streamer.store.looking import Backlog
 
 PART_BYTES: Final = 350_000
 """Of one side item; a DynamoDB item holds 400 KB in all."""
@@ -341,6 +344,11 @@ class JobQueue:
     async def list_by_user(self, tenant: str, user: str, limit: int) -> Sequence[Job]:
         rows = await self.get_many(await self._rows.newest(tenant, user, limit))
         return sorted(rows.values(), key=lambda job: job.created_ms, reverse=True)
+
+    async def page_by_user(
+        self, tenant: str, user: str, *, limit: int, status: Status | None = None, cursor: str | None = None
+    ) -> JobPage:
+        return await Listing(self._rows, tenant, user, cursor).page(self.get_many, limit, status)
 
     async def get_by_connection(self, connection: str, tenant: str, user: str) -> Sequence[Job]:
         newest = await self.list_by_user(tenant, user, 100)

@@ -55,6 +55,9 @@ METRICS: Final = (
     Metric(Counter, "control_frames", "Frames of clients that are no requests.", ("type",)),
     Metric(Histogram, "inline_seconds", "From a request to its inline answer.", ("action",), QUICK),
     Metric(Counter, "slow_readers", "Connections closed because their client read too slowly."),
+    # calls over HTTP
+    Metric(Counter, "http_requests", "Calls under /v1 by route and class of status.", ("route", "status")),
+    Metric(Gauge, "http_streams", "Open streams of Server-Sent Events on this node."),
     # submitting
     Metric(Counter, "submits", "Requests to be queued: created, joined, refused or failed.", ("action", "result")),
     Metric(Histogram, "submit_seconds", "From a request to its stored acknowledgment.", (), QUICK),
@@ -108,6 +111,8 @@ class Metrics:
     control_frames: Counter
     inline_seconds: Histogram
     slow_readers: Counter
+    http_requests: Counter
+    http_streams: Gauge
     submits: Counter
     submit_seconds: Histogram
     queue_depth: Gauge

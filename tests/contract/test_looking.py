@@ -5,7 +5,7 @@ import pytest
 from streamer.jobs import dispatch
 from streamer.jobs.dispatch import Kind
 from streamer.jobs.model import Job, Priority, Status
-from streamer.store.base import Backlog
+from streamer.store.looking import Backlog
 from tests.support.jobs import OOPS
 from tests.support.store import Scene
 

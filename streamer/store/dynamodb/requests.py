@@ -8,6 +8,7 @@ from streamer.jobs.model import Entry, Job
 from streamer.store.dynamodb import items, keys
 from streamer.store.dynamodb.conditions import condition
 from streamer.store.dynamodb.expressions import Placeholders
+from streamer.store.engine import Made
 
 Request = dict[str, Any]
 
@@ -99,15 +100,25 @@ def entries(
     }
 
 
-def newest(table: str, user_key: str) -> Request:
+def newest(table: str, user_key: str, after: Made | None = None) -> Request:
     """One shard of a user's jobs, the newest first."""
     bind = Placeholders()
+    start = {} if after is None else {"ExclusiveStartKey": _place(user_key, after)}
     return {
         "TableName": table,
         "IndexName": keys.USER_INDEX,
         "KeyConditionExpression": f"{bind.name(keys.USER_KEY)} = {bind.value('user', items.text(user_key))}",
         "ScanIndexForward": False,
         **bind.bound(),
+        **start,
+    }
+
+
+def _place(user_key: str, made: Made) -> items.Item:
+    return {
+        keys.REQUEST_ID: items.text(made.job_id),
+        keys.USER_KEY: items.text(user_key),
+        keys.CREATED_AT: items.number(made.created_ms),
     }
 
 

@@ -9,6 +9,7 @@ from streamer.store.base import Refused
 from streamer.store.dynamodb import items, keys, reads, requests
 from streamer.store.dynamodb.client import Client
 from streamer.store.dynamodb.errors import ConditionFailed
+from streamer.store.engine import Made
 from streamer.store.fan_out import each
 
 UNFINISHED_BYTES: Final = 700
@@ -67,6 +68,17 @@ class DynamoDBRows:
         merged = [item for shard in found for item in shard]
         merged.sort(key=lambda item: int(item[keys.CREATED_AT]["N"]), reverse=True)
         return [item[keys.REQUEST_ID]["S"] for item in merged[:limit]]
+
+    @property
+    def user_shards(self) -> int:
+        return keys.USER_SHARDS
+
+    async def newest_in(
+        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+    ) -> Sequence[Made]:
+        request = requests.newest(self._tables.requests, keys.job_user_keys(tenant, user)[shard], after)
+        found = await reads.query_all(self._client, "newest", request, limit=limit)
+        return [Made(int(item[keys.CREATED_AT]["N"]), item[keys.REQUEST_ID]["S"]) for item in found]
 
     async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:
         puts = [

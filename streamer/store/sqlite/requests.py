@@ -10,6 +10,7 @@ from streamer.jobs import lifecycle
 from streamer.jobs.lifecycle import KEEP, Transition
 from streamer.jobs.model import Aside, Entry, Job
 from streamer.store.base import Refused
+from streamer.store.engine import Made
 from streamer.store.sqlite.columns import COLUMNS, decode, encode, encode_job
 from streamer.store.sqlite.engine import Engine
 
@@ -20,7 +21,10 @@ MAX_INLINE_BYTES: Final = 4_096
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM requests"  # noqa: S608
 _READ: Final = f"{_SELECT} WHERE job_id IN (SELECT value FROM json_each(?))"  # noqa: S608
 _PUT: Final = f"INSERT OR REPLACE INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_NEWEST: Final = """SELECT created_ms, job_id FROM requests
+    WHERE tenant = ? AND user = ? AND (created_ms, job_id) < (?, ?) ORDER BY created_ms DESC, job_id DESC LIMIT ?"""
 _LAST_CHARACTER: Final = chr(0x10FFFF)
+_END_OF_TIME: Final = Made((1 << 63) - 1, "")
 
 
 class SqliteRows:
@@ -80,6 +84,16 @@ class SqliteRows:
             limit,
         )
         return [job_id for (job_id,) in rows]
+
+    @property
+    def user_shards(self) -> int:
+        return 1
+
+    async def newest_in(
+        self, _: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+    ) -> Sequence[Made]:
+        rows = await self._rows("newest", _NEWEST, tenant, user, *(after or _END_OF_TIME), limit)
+        return [Made(*row) for row in rows]
 
     async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:
         items = [(job_id, name, part, body, expires_ms) for part, body in enumerate(parts)]

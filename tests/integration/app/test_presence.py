@@ -76,7 +76,7 @@ async def test_what_a_dead_node_left_behind_is_not_seen(node: House) -> None:
 )
 async def test_nobody_is_seen_without_a_token(node: House, bearer: str | None) -> None:
     status, answer = await asked(node, bearer)
-    assert (status, answer["code"]) == (401, "UNAUTHORIZED")
+    assert (status, answer["error"]["code"]) == (401, "UNAUTHORIZED")
     assert answer["error"]
 
 
@@ -87,13 +87,13 @@ async def test_a_token_belongs_into_its_header(tmp_path: Path) -> None:
 
 async def test_nobody_is_seen_without_the_permission(node: House) -> None:
     status, answer = await asked(node, token(permissions=("presence:write",)))
-    assert (status, answer["code"]) == (403, "FORBIDDEN")
-    assert "presence:read" in answer["error"]
+    assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
+    assert "presence:read" in answer["error"]["message"]
 
 
 async def test_a_page_of_a_stranger_sees_nobody(node: House) -> None:
     status, answer = await asked(node, token(permissions=SEES), Origin="https://elsewhere.example")
-    assert (status, answer["code"]) == (403, "FORBIDDEN")
+    assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
 
 
 async def test_a_store_that_is_away_is_told(node: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,4 +102,4 @@ async def test_a_store_that_is_away_is_told(node: House, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(node.node.registrar._connections, "list_by_tenant", away)
     status, answer = await asked(node, token(permissions=SEES))
-    assert (status, answer["code"]) == (503, "STORAGE_ERROR")
+    assert (status, answer["error"]["code"]) == (503, "STORAGE_ERROR")

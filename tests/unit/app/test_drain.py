@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from app.calls import Calls
 from app.drain import PER_SOCKET_S, SHARE, drain, slots
 from app.health import Health
 from app.hub import Hub
@@ -43,6 +44,7 @@ class Leaving:
     hub: Hub = field(default_factory=lambda: Hub(Metrics()))
     health: Health = field(default_factory=Health)
     inline: Inline = field(default_factory=Inline)
+    calls: Calls = field(default_factory=Calls)
 
     def client(self, name: str, *, v1: bool = False) -> Socket:
         socket = Socket()

@@ -327,3 +327,5 @@ def test_where_a_retrying_stands_that_nobody_has_sent() -> None:
     assert tracker.next_position(job(status=Status.RETRYING, attempt=1, seq=5)) == (1, 8)
     assert tracker.next_position(job(status=Status.RETRYING, attempt=1, seq=30)) == (1, 30)
     assert tracker.next_position(job(status=Status.PROCESSING, attempt=3, seq=30)) == (1, 8)
+    # whoever saw the end of the attempt and no more must not be taken for one who saw the outcome
+    assert tracker.next_position(job(status=Status.FAILED, attempt=1, seq=30)) == (1, 29)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamer.jobs.dispatch import Candidate
-from streamer.store.base import Backlog
+from streamer.store.looking import Backlog
 from streamer.telemetry.metrics import Metrics
 from tests.support.jobs import Clock
 from workers import heads as heads_module

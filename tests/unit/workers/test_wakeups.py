@@ -10,7 +10,8 @@ import pytest
 from streamer.errors import StoreUnavailable
 from streamer.jobs.dispatch import SHARDS, Candidate
 from streamer.jobs.model import Job
-from streamer.store.base import Backlog, now_ms
+from streamer.store.base import now_ms
+from streamer.store.looking import Backlog
 from streamer.telemetry.metrics import Metrics
 from tests.support import jobs
 from tests.support.until import until
