@@ -87,7 +87,7 @@ class Presences:
         return _json(200, {"tenant": tenant, "users": [_shown(each) for each in present]})
 
     async def _admit(self, request: Request) -> Principal:
-        principal = await self._doorkeeper.admit(Hello.of_call(request.scope))
+        principal = await self._doorkeeper.admit(Hello.of_call(request.scope, request.state.node.proxies))
         if not principal.may(PERMISSION):
             raise handshake.forbidden(f"This needs the permission {PERMISSION}.")
         return principal
