@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from app.limits import TokenBucket
+from app.limits import Allowance
 from app.outbox import Outbox
 from app.tracker import Frame, Tracker
 from streamer.auth import Principal
@@ -25,15 +25,18 @@ class Connection:
 
     __slots__ = (
         "_on_gap",
-        "bucket",
+        "allowance",
         "connection_id",
         "in_flight",
+        "is_expired",
         "listens",
         "opened",
         "outbox",
         "pending",
         "principal",
         "reconnects",
+        "renewals",
+        "renewed",
         "speaks_v1",
         "trackers",
     )
@@ -43,7 +46,7 @@ class Connection:
         connection_id: str,
         principal: Principal,
         outbox: Outbox,
-        bucket: TokenBucket,
+        allowance: Allowance,
         *,
         speaks_v1: bool,
         on_gap: "OnGap",
@@ -52,9 +55,12 @@ class Connection:
         self.connection_id = connection_id  # changes when a client takes its former one up again, before it asks more
         self.reconnects = 0  # how often its client came back with this id
         self.opened = time.monotonic()
-        self.principal = principal
+        self.principal = principal  # of the newest token: whoever asks what it may reads it anew for each frame
+        self.is_expired = False  # that token's time is over; set by `expiry`
+        self.renewals = 0  # tokens that it was given since
+        self.renewed: Callable[[], None] = _nothing  # told of each
         self.outbox = outbox
-        self.bucket = bucket
+        self.allowance = allowance
         self.speaks_v1 = speaks_v1  # gets control frames
         self.listens = listens  # False: nobody waits behind it for more than the answer to its one frame
         self.in_flight = 0  # frames of the client that wait for an answer
@@ -127,6 +133,10 @@ class Connection:
 
 
 OnGap = Callable[[Connection, Tracker], None]
+
+
+def _nothing() -> None:
+    """Nobody has to be told."""
 
 
 def _lacks_whole(tracker: Tracker) -> bool:

@@ -10,14 +10,17 @@ from app.connection import Connection
 from app.inbox import Inboxes
 from app.inline import Inline
 from app.meters import Known, Meter
+from app.renewal import Renewals
 from app.resume import Resumes
 from app.submit import Submits
 from app.watch import Watches
-from streamer.errors import Forbidden, InvalidAction, InvalidMessage, RateLimited, StreamerError
+from streamer.errors import Forbidden, InvalidAction, InvalidMessage, RateLimited, StreamerError, Unauthorized
 from streamer.protocol import codec, frames
+from streamer.protocol.codes import Close
 from streamer.protocol.messages import (
     DEFAULT_OPTIONS,
     Ack,
+    Auth,
     Cancel,
     Message,
     Mode,
@@ -34,8 +37,10 @@ from streamer.telemetry.metrics import Metrics
 UNKNOWN: Final = "unknown"
 """Label of messages that name no action that is registered."""
 BUSY_AFTER_MS: Final = 1_000
-CONTROL: Final[Sequence[type[Message]]] = (Ping, Cancel, Resume, Subscribe, Unsubscribe, Ack)
+CONTROL: Final[Sequence[type[Message]]] = (Ping, Cancel, Resume, Subscribe, Unsubscribe, Ack, Auth)
 """Frames that are no requests; in the metrics each goes by its name."""
+AT_ANY_TIME: Final = (Auth, Ping)
+"""What may be said though the token has expired."""
 
 Answer = Callable[[Connection, Any], Coroutine[Any, Any, None]]
 """Answers one type of frame that is no request; an error is its refusal."""
@@ -55,6 +60,7 @@ class Dispatch:
         resumes: Resumes,
         watches: Watches,
         inboxes: Inboxes,
+        renewals: Renewals,
         max_in_flight: int,
         threshold_s: float,
     ) -> None:
@@ -67,6 +73,7 @@ class Dispatch:
             Subscribe: watches.subscribe,
             Unsubscribe: watches.unsubscribe,
             Ack: inboxes.ack,
+            Auth: renewals.renew,
         }
         self._inline = inline
         self._submits = submits
@@ -78,14 +85,18 @@ class Dispatch:
 
         Never raises: whatever goes wrong is an `error` frame.
         """
-        wait_ms = connection.bucket.take(time.monotonic())
+        wait_ms = connection.allowance.take(time.monotonic())
         message: Message | None = None
         try:
+            if wait_ms and self._is_too_much(connection):
+                return None
             if text is None:
                 raise InvalidMessage("Binary frames are not understood.")  # noqa: TRY301  # the hot path: no call for it
             message = codec.parse(text)
             if wait_ms:
                 raise RateLimited(after_ms=wait_ms)  # noqa: TRY301  # as above
+            if connection.is_expired and type(message) not in AT_ANY_TIME:
+                raise Unauthorized("The token has expired: send a new one.")  # noqa: TRY301  # as above
             if type(message) is Request:
                 return self._request(connection, message, text)
             return self._control(connection, message)
@@ -98,10 +109,17 @@ class Dispatch:
             self._counted[Ping].inc()
             connection.outbox.put(frames.pong(message.ping_id, time.time()))
             return None
-        if connection.in_flight >= self._max_in_flight:
+        if connection.in_flight >= self._max_in_flight and not isinstance(message, Auth):
             raise self._busy()
         self._counted[type(message)].inc()
         return stepping.start(self._answers[type(message)](connection, message))
+
+    def _is_too_much(self, connection: Connection) -> bool:
+        """A message over the limit. Whether that was one too many: then the connection is closed."""
+        if connection.allowance.is_abused(time.monotonic()):
+            connection.outbox.close(Close.TOO_MANY_MESSAGES, "too many messages over the limit")
+            return True
+        return False
 
     def settle(self) -> None:
         """Counts what was answered since the last time; at least every second, and before anybody looks."""

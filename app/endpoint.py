@@ -1,6 +1,5 @@
 """`/ws`: where a client comes in."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
@@ -10,15 +9,16 @@ import structlog
 
 from app import handshake, stay
 from app.connection import Connection
+from app.expiry import Expiry
 from app.handshake import Hello, Refused
-from app.limits import TokenBucket
 from app.node import Node
 from app.outbox import Outbox, Send
 from app.reader import Reader
 from streamer.auth import Principal
 from streamer.jobs import ids
 from streamer.protocol import frames
-from streamer.protocol.codes import VERSION_1, Close
+from streamer.protocol.codes import VERSION_1
+from streamer.settings import Settings
 from streamer.store.base import Connection as Row
 from streamer.store.base import now_ms
 
@@ -44,7 +44,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         node: Node = scope["state"]["node"]
-        hello = Hello.read(scope)
+        hello = Hello.read(scope, node.proxies)
         await receive()  # websocket.connect
         try:
             principal = await _admit(node, hello)
@@ -60,7 +60,7 @@ class Endpoint:
             raise
         node.metrics.handshakes.labels("accepted").inc()
         socket = Socket(node, principal, hello, send)
-        socket.open(row(node, socket.connection, scope, hello), inbox)
+        socket.open(row(node, socket.connection, hello), inbox)
         max_bytes = node.settings.max_message_bytes
         await Reader(socket.connection, receive, node.dispatch.take, socket.closed, max_bytes=max_bytes).run()
 
@@ -71,12 +71,13 @@ class Socket:
     def __init__(self, node: Node, principal: Principal, hello: Hello, send: Send) -> None:
         connection_id = ids.connection_id(node.node_id)
         outbox = Outbox(send, connection_id, node.metrics.slow_readers.inc)
-        bucket = TokenBucket(node.settings.rate_limit, time.monotonic())
+        allowance = node.allowances.of(principal, time.monotonic())
         self.connection = Connection(
-            connection_id, principal, outbox, bucket, speaks_v1=hello.speaks_v1, on_gap=node.fillings.gap
+            connection_id, principal, outbox, allowance, speaks_v1=hello.speaks_v1, on_gap=node.fillings.gap
         )
         self._node = node
-        self._expiry: asyncio.TimerHandle | None = None  # closes when the token expires
+        self._expiry = Expiry(self.connection, node.settings.token_grace_s)
+        self.connection.renewed = self._expiry.start
 
     def open(self, row: Row, inbox: Inbox) -> None:
         """From here on frames may come for it; the welcome is the first one."""
@@ -84,19 +85,14 @@ class Socket:
         stay.begin(node, connection, row)
         if connection.speaks_v1:
             connection.outbox.put(_welcome(node, connection, inbox))
-        expires = connection.principal.expires
-        if expires is not None:
-            left_s = max(0.0, expires - time.time())
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(left_s, connection.outbox.close, Close.TOKEN_EXPIRED, "the token expired")
+        self._expiry.start()
         principal = connection.principal
         log.info("connection_opened", connection=row.connection_id, tenant=principal.tenant, user=principal.user)
 
     def closed(self, code: int) -> None:
         """The socket is gone."""
         node, connection = self._node, self.connection
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._expiry.cancel()
         connection.outbox.abandon()
         node.seats.leave(connection.principal)
         stay.end(node, connection)
@@ -127,10 +123,9 @@ async def _turn_away(scope: Scope, send: Send, hello: Hello, refused: Refused) -
         await send({"type": "websocket.close"})  # the server says 403
 
 
-def row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
+def row(node: Node, connection: Connection, hello: Hello) -> Row:
     """What the store keeps of a connection of this node."""
     now = now_ms()
-    client = scope.get("client")
     return Row(
         connection_id=connection.connection_id,
         node_id=node.node_id,
@@ -138,7 +133,7 @@ def row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
         user=connection.principal.user,
         connected_ms=now,
         last_ping_ms=now,
-        source_ip=client[0] if client else "",
+        source_ip=hello.address,
         user_agent=hello.headers.get("user-agent", "")[:MAX_USER_AGENT],
     )
 
@@ -149,6 +144,15 @@ def reconnect_ms(node: Node) -> tuple[int, int]:
     return RECONNECT_MIN_MS, min(RECONNECT_MAX_MS, spread_ms)
 
 
+def _limits(settings: Settings) -> Mapping[str, int]:
+    limits = {
+        "message_bytes": settings.max_message_bytes,
+        "in_flight": settings.max_in_flight,
+        "rate": int(settings.rate_limit),
+    }
+    return {**limits, "user_rate": int(settings.rate_limit_per_user)} if settings.rate_limit_per_user else limits
+
+
 def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:
     settings = node.settings
     return frames.welcome(
@@ -157,11 +161,7 @@ def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:
         time.time(),
         heartbeat_ms=HEARTBEAT_MS,
         token_expires_at=connection.principal.expires,
-        limits={
-            "message_bytes": settings.max_message_bytes,
-            "in_flight": settings.max_in_flight,
-            "rate": int(settings.rate_limit),
-        },
+        limits=_limits(settings),
         reconnect_ms=reconnect_ms(node),
         inbox=inbox,
     )

@@ -1,12 +1,17 @@
 """Who may open a socket: judged before anything is accepted. Pure but for the token's check."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from app.limits import Buckets
+from app.proxies import DIRECT, FORWARDED_FOR, Proxies, bucket_key
 from streamer.auth import Authenticator, Principal
-from streamer.errors import Forbidden, ServiceUnavailable, StreamerError, Unauthorized
+from streamer.errors import Forbidden, RateLimited, ServiceUnavailable, StreamerError, Unauthorized
 from streamer.protocol.codes import BEARER, VERSION_1, Close
 from streamer.settings import Settings, is_loopback
 
@@ -14,14 +19,17 @@ RETRY_AFTER_S: Final = 5
 """What a caller is told who comes while the node is draining or full."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-Result = Literal["unauthorized", "forbidden", "full", "draining"]
+Result = Literal["unauthorized", "forbidden", "full", "draining", "limited", "unavailable"]
 
 
 class Refused(Exception):
     """The handshake fails. `status` is for callers who see HTTP, `close` for browsers, which do not."""
 
-    def __init__(self, result: Result, status: int, close: Close, error: StreamerError) -> None:
+    def __init__(
+        self, result: Result, status: int, close: Close, error: StreamerError, *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(error.message)
+        self.retry_after_s = retry_after_s  # None: coming back as it is will not help
         self.result = result
         self.status = status
         self.close = close
@@ -29,8 +37,8 @@ class Refused(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        is_passing = self.result in ("full", "draining")
-        return {"retry-after": str(RETRY_AFTER_S)} if is_passing else {}
+        headers = {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+        return {**headers, "www-authenticate": "Bearer"} if self.status == 401 else headers  # noqa: PLR2004  # RFC 9110, section 15.5.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +48,21 @@ class Hello:
     headers: Mapping[str, str]  # lower-case names
     subprotocols: Sequence[str]
     query: str
+    address: str = ""  # of the caller, "" where that is not known
+    is_call: bool = False  # over HTTP, and no socket
 
     @classmethod
-    def read(cls, scope: Mapping[str, Any]) -> "Hello":
+    def read(cls, scope: Mapping[str, Any], proxies: Proxies = DIRECT) -> "Hello":
         """The handshake of an ASGI `websocket` scope."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        return cls(headers, scope.get("subprotocols", ()), scope["query_string"].decode("latin-1"))
+        headers = _headers(scope["headers"])
+        address = proxies.client(scope, headers)
+        query = scope["query_string"].decode("latin-1")
+        return cls(headers, scope.get("subprotocols", ()), query, address)
 
     @classmethod
-    def of_call(cls, scope: Mapping[str, Any]) -> "Hello":
+    def of_call(cls, scope: Mapping[str, Any], proxies: Proxies = DIRECT) -> "Hello":
         """A call of an ASGI `http` scope: its token is in a header, and nowhere else."""
-        return replace(cls.read(scope), query="")
+        return replace(cls.read(scope, proxies), query="", is_call=True)
 
     @property
     def speaks_v1(self) -> bool:
@@ -70,27 +82,65 @@ class Hello:
         return self.speaks_v1 and self.bearer is not None
 
 
-class Doorkeeper:
-    """Checks handshakes against the settings."""
+def _never(_: Principal) -> bool:
+    return False
 
-    def __init__(self, settings: Settings) -> None:
+
+class Doorkeeper:
+    """Checks handshakes against the settings. `is_revoked`: whether a token that holds was taken back."""
+
+    def __init__(self, settings: Settings, is_revoked: Callable[[Principal], bool] = _never) -> None:
         self._authenticator = Authenticator(settings)
+        self._is_revoked = is_revoked
+        self._addresses = Buckets(settings.handshakes_per_address)
+        self._timeout_s = settings.handshake_timeout_s
         self._origins = settings.allowed_origins
         self._takes_query_token = settings.auth_query_token
         self._is_open = settings.auth_mode == "off"
 
     async def admit(self, hello: Hello) -> Principal:
-        """Who is calling. Raises Refused."""
+        """Who is calling. Raises Refused.
+
+        Sockets count for the limit of their address, calls only where they are refused: those may be many.
+        """
+        door = self._addresses.of(bucket_key(hello.address), time.monotonic())
+        wait_ms = door.wait_ms(time.monotonic()) if hello.is_call else door.take(time.monotonic())
+        if wait_ms:
+            raise limited(wait_ms)
+        try:
+            return await self._admit(hello)
+        except Refused:
+            if hello.is_call:
+                door.take(time.monotonic())
+            raise
+
+    async def renew(self, principal: Principal, token: str) -> Principal:
+        """What a fresh token says of the same caller. Raises Refused."""
+        renewed = await self._authenticated(token)
+        if (renewed.tenant, renewed.user) != (principal.tenant, principal.user):
+            raise unauthorized()
+        return renewed
+
+    async def _admit(self, hello: Hello) -> Principal:
         if self._is_open and not is_loopback(_host(hello)):
             raise forbidden("This node is for callers on its own machine: use localhost.")
         if not self._is_from_here(hello):
             raise forbidden("This origin is not allowed.")
+        return await self._authenticated(self._token(hello))
+
+    async def _authenticated(self, token: str | None) -> Principal:
         try:
-            return await self._authenticator.authenticate(self._token(hello))
+            async with asyncio.timeout(self._timeout_s):
+                principal = await self._authenticator.authenticate(token)
         except Unauthorized as error:
-            raise Refused("unauthorized", 401, Close.TOKEN_REJECTED, error) from error
+            raise unauthorized() from error
         except Forbidden as error:
             raise Refused("forbidden", 403, Close.FORBIDDEN, error) from error
+        except (ServiceUnavailable, TimeoutError) as error:
+            raise unavailable() from error
+        if self._is_revoked(principal):
+            raise unauthorized()
+        return principal
 
     def _token(self, hello: Hello) -> str | None:
         scheme, _, token = hello.headers.get("authorization", "").partition(" ")
@@ -110,14 +160,37 @@ class Doorkeeper:
         return _is_same(origin, hello.headers.get("host", ""))
 
 
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """One value for each name, the last one; but each proxy may have written a line of its own."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key == FORWARDED_FOR and key in headers else text
+    return headers
+
+
 def draining() -> Refused:
     error = ServiceUnavailable("The node is leaving; connect again.")
-    return Refused("draining", 503, Close.RESTARTING, error)
+    return Refused("draining", 503, Close.RESTARTING, error, retry_after_s=RETRY_AFTER_S)
 
 
 def full() -> Refused:
     error = ServiceUnavailable("There are too many connections.")
-    return Refused("full", 503, Close.TOO_MANY_CONNECTIONS, error)
+    return Refused("full", 503, Close.TOO_MANY_CONNECTIONS, error, retry_after_s=RETRY_AFTER_S)
+
+
+def unavailable() -> Refused:
+    error = ServiceUnavailable("Tokens cannot be checked now; connect again.")
+    return Refused("unavailable", 503, Close.RESTARTING, error, retry_after_s=RETRY_AFTER_S)
+
+
+def limited(wait_ms: int) -> Refused:
+    error = RateLimited("Too many connections were made from this address.", after_ms=wait_ms)
+    return Refused("limited", 429, Close.TOO_MANY_MESSAGES, error, retry_after_s=math.ceil(wait_ms / 1000))
+
+
+def unauthorized() -> Refused:
+    return Refused("unauthorized", 401, Close.TOKEN_REJECTED, Unauthorized())
 
 
 def forbidden(reason: str) -> Refused:

@@ -1,13 +1,14 @@
 """The ASGI application: `uvicorn --factory app.main:create_app`, or `python -m app` with its own drain."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -49,7 +50,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             raise
 
     logging.getLogger("uvicorn.error").addFilter(_is_of_ours)
-    app = Starlette(routes=_routes(settings), lifespan=running, middleware=[Middleware(Sockets, endpoint=Endpoint())])
+    app = Starlette(routes=_routes(settings), lifespan=running, middleware=_middleware(settings))
     app.state.registry = registry
     return app
 
@@ -65,6 +66,22 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_ours = scope["type"] == "websocket" and scope["path"] == PATH
         await (self._endpoint if is_ours else self._app)(scope, receive, send)
+
+
+def _middleware(settings: Settings) -> Sequence[Middleware]:
+    """Pages of the allowed origins may call `/v1`, with a token of their own and no cookies; without such a list only
+    pages of this origin, as browsers have it by themselves."""
+    outer = [Middleware(Sockets, endpoint=Endpoint())]
+    if not settings.allowed_origins:
+        return outer
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(settings.allowed_origins),
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"),
+        expose_headers=("Location", "Preference-Applied", "Retry-After"),
+    )
+    return [*outer, cors]
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:

@@ -10,9 +10,10 @@ from app.health import Health
 from app.hub import Hub
 from app.inbox import Inboxes
 from app.inline import Inline
-from app.limits import Seats
+from app.limits import Allowances, Seats
 from app.listeners import Listeners
 from app.presence import Presences
+from app.proxies import Proxies
 from app.registrar import Registrar
 from app.rest.states import States
 from app.tasks import Tasks
@@ -30,6 +31,8 @@ class Node:
     health: Health
     hub: Hub
     seats: Seats
+    allowances: Allowances
+    proxies: Proxies
     doorkeeper: Doorkeeper
     dispatch: Dispatch
     inline: Inline

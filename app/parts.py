@@ -15,14 +15,16 @@ from app.hints import Hints
 from app.hub import Hub
 from app.inbox import Inboxes
 from app.inline import Inline
-from app.limits import Seats
+from app.limits import Allowances, Seats
 from app.listeners import Listeners
 from app.node import Node
 from app.owners import Owners
 from app.presence import Presences, Roster
 from app.promotion import Promotions
+from app.proxies import Proxies
 from app.quota import Quota
 from app.registrar import Registrar
+from app.renewal import Renewals
 from app.reread import Rereads
 from app.rest.states import States
 from app.resume import ADMITTED, Resumes
@@ -115,8 +117,10 @@ class Parts:
             health=Health(),
             hub=hub,
             seats=Seats(settings),
+            allowances=Allowances(settings),
+            proxies=Proxies(settings.trusted_proxies),
             doorkeeper=doorkeeper,
-            dispatch=self._dispatch(registry, metrics),
+            dispatch=self._dispatch(registry, metrics, doorkeeper),
             inline=self._inline,
             registrar=self._registrar,
             listeners=self._listeners,
@@ -129,7 +133,8 @@ class Parts:
             internal_url=address.endpoint(host, internal_port),
         )
 
-    def _dispatch(self, registry: Registry, metrics: Metrics) -> Dispatch:
+    def _dispatch(self, registry: Registry, metrics: Metrics, doorkeeper: Doorkeeper) -> Dispatch:
+        watches = self._watches()
         return Dispatch(
             registry=registry,
             metrics=metrics,
@@ -137,8 +142,9 @@ class Parts:
             submits=self._submits,
             cancels=self._cancels(),
             resumes=self._resumes(),
-            watches=self._watches(),
+            watches=watches,
             inboxes=self._inboxes,
+            renewals=Renewals(doorkeeper, watches),
             max_in_flight=self._settings.max_in_flight,
             threshold_s=self._settings.async_threshold_s,
         )

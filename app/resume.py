@@ -63,7 +63,8 @@ class Resumes:
     async def resume(self, connection: Connection, message: Resume) -> None:
         """Each request is listed in `resumed` and comes, or is refused; or the frame as a whole is, and none comes."""
         with faults.answering(connection, None):
-            connection.bucket.owe(max(0, len(message.requests) - 1))  # the first was taken with the message
+            others = max(0, len(message.requests) - 1)  # the first was taken with the message
+            connection.allowance.owe(others, time.monotonic())
             await self._bindings.settled(connection)
             if message.connection_id is not None:
                 await self._bindings.take_up(connection, message.connection_id, message.n)

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from app.drain import drain
 from app.main import create_app
 from app.node import Node
+from app.patience import patient
 from streamer.cluster import address
 from streamer.errors import ConfigurationError
 from streamer.settings import Settings
@@ -44,6 +45,8 @@ class Server(uvicorn.Server):
             app,
             host=settings.host,
             port=settings.port,
+            http=patient(settings.handshake_timeout_s),
+            proxy_headers=False,  # it would believe whoever calls from this machine; see `proxies`
             ws="websockets-sansio",
             ws_ping_interval=PING_S,
             ws_ping_timeout=PING_S,

@@ -1,6 +1,8 @@
 """Watching jobs: one's own from another connection, or, with the permission, somebody else's of the same tenant."""
 
+import contextlib
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from app import faults
@@ -10,7 +12,7 @@ from app.connection import Connection
 from app.listeners import Listeners
 from app.tracker import Tracker
 from streamer.auth import Principal
-from streamer.errors import NotFound, RateLimited
+from streamer.errors import NotFound, RateLimited, StoreUnavailable
 from streamer.jobs.model import Job
 from streamer.protocol import frames
 from streamer.protocol.messages import Subscribe, Unsubscribe
@@ -38,7 +40,7 @@ class Watches:
         """
         with faults.answering(connection, message.job_id):
             await self._bindings.settled(connection)
-            row = await self._visible(connection.principal, message.job_id)
+            row = await self._visible(connection, message.job_id)
             tracker = _tracker(connection, message)
             if tracker is None:
                 _tell_subscribed(connection, row)
@@ -57,8 +59,21 @@ class Watches:
             if connection.speaks_v1:
                 connection.outbox.put(frames.unsubscribed(message.job_id, row, time.time()))
 
-    async def _visible(self, principal: Principal, job_id: str) -> Job:
+    async def judge_again(self, connection: Connection) -> None:
+        """Its token is another one: what it may not watch any more ends, as if it had said `unsubscribe`."""
+        watched = [tracker.job_id for tracker in connection.trackers.values() if tracker.is_watcher]
+        if not watched or connection.principal.may(PERMISSION):
+            return
+        rows: Mapping[str, Job] = {}
+        with contextlib.suppress(StoreUnavailable):  # then all that it watches ends: it may subscribe anew
+            rows = await self._requests.get_many(watched)
+        for job_id in watched:
+            if job_id not in rows or rows[job_id].user != connection.principal.user:
+                await self.unsubscribe(connection, Unsubscribe(job_id))
+
+    async def _visible(self, connection: Connection, job_id: str) -> Job:
         row = await self._requests.get(job_id)
+        principal = connection.principal  # read after that: it may have another token by now
         if row is None or not may_see(principal, row):
             raise NotFound
         return row

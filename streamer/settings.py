@@ -25,6 +25,7 @@ def _listed(value: Any) -> Any:
 
 CommaSeparated: Final = BeforeValidator(_listed)
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -70,6 +71,8 @@ class Settings(BaseSettings):
     allowed_tenants: Annotated[frozenset[str] | None, NoDecode, CommaSeparated] = None  # None: all
     allowed_origins: Annotated[frozenset[str] | None, NoDecode, CommaSeparated] = None  # None: the same origin
     auth_query_token: bool = False
+    token_grace_s: NonNegativeFloat = 25.0  # from a token's end to its socket's, for an `auth` frame
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, CommaSeparated] = ()  # whose X-Forwarded-For counts
 
     # inside the cluster; the second pair is accepted too, while the first is being replaced
     cluster_key_id: str | None = None
@@ -103,6 +106,9 @@ class Settings(BaseSettings):
     max_message_bytes: PositiveInt = 131_072
     max_in_flight: PositiveInt = 64  # requests of one connection
     rate_limit: NonNegativeFloat = 100.0  # messages per second and connection
+    rate_limit_per_user: NonNegativeFloat = 0.0  # messages per second of all connections of a user
+    handshakes_per_address: NonNegativeFloat = 0.0  # per second; failed calls over HTTP count too
+    handshake_timeout_s: PositiveFloat = 10.0  # for the headers of a request, and for the keys of its token
     max_connections: PositiveInt = 10_000
     max_connections_per_user: Annotated[int, Field(ge=0)] = 0
     max_connections_per_tenant: Annotated[int, Field(ge=0)] = 0

@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Final
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -13,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from app import endpoint, handshake, stay
 from app.connection import Connection
 from app.handshake import Hello
-from app.limits import TokenBucket
 from app.node import Node
 from app.outbox import Outbox
 from app.outbox import Send as SendFrame
@@ -21,8 +19,6 @@ from streamer.auth import Principal
 from streamer.errors import PayloadTooLarge
 from streamer.jobs import ids
 from streamer.protocol.codes import Close
-
-NO_LIMIT: Final = 0.0
 
 
 class Call:
@@ -40,7 +36,7 @@ class Call:
 
     @cached_property
     def hello(self) -> Hello:
-        return Hello.of_call(self.request.scope)
+        return Hello.of_call(self.request.scope, self.node.proxies)
 
     async def admit(self) -> Principal:
         """Who is calling. Raises Refused, also where this node is leaving."""
@@ -79,9 +75,11 @@ class Call:
         node = self.node
         connection_id = ids.connection_id(node.node_id)
         outbox = Outbox(send, connection_id, on_overflow)
-        bucket = TokenBucket(NO_LIMIT, time.monotonic())
+        allowance = node.allowances.of_call(principal, time.monotonic())
         on_gap = node.fillings.gap
-        return Connection(connection_id, principal, outbox, bucket, speaks_v1=speaks_v1, on_gap=on_gap, listens=listens)
+        return Connection(
+            connection_id, principal, outbox, allowance, speaks_v1=speaks_v1, on_gap=on_gap, listens=listens
+        )
 
     @contextlib.contextmanager
     def attending(self, connection: Connection) -> Iterator[None]:
@@ -89,7 +87,7 @@ class Call:
         node, principal = self.node, connection.principal
         if not node.seats.take(principal):
             raise handshake.full()
-        stay.begin(node, connection, endpoint.row(node, connection, self.request.scope, self.hello))
+        stay.begin(node, connection, endpoint.row(node, connection, self.hello))
         expiry = _closes_at(principal.expires, connection)
         try:
             yield

@@ -13,6 +13,7 @@ from streamer.jobs.model import Priority
 from streamer.protocol.messages import (
     DEFAULT_OPTIONS,
     Ack,
+    Auth,
     Cancel,
     Message,
     Mode,
@@ -107,6 +108,15 @@ def _cancel(frame: dict[str, Any]) -> Cancel:
 
 def _ack(frame: dict[str, Any]) -> Ack:
     return Ack(_named(frame))
+
+
+def _auth(frame: dict[str, Any]) -> Auth:
+    token = frame.get("token")
+    if token is None or token == "":
+        raise InvalidMessage("token is missing.")
+    if type(token) is not str:
+        raise InvalidMessage("token must be a string.")
+    return Auth(token)
 
 
 def _named(frame: dict[str, Any]) -> str:
@@ -214,6 +224,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Message]]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "ack": _ack,
+    "auth": _auth,
 }
 
 

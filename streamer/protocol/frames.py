@@ -194,6 +194,18 @@ def unsubscribed(job_id: str, job: Job | None, now: float) -> bytes:
     return orjson.dumps({"type": "unsubscribed", **standing, "timestamp": now})
 
 
+def authenticated(expires: float | None, now: float) -> bytes:
+    """The connection goes by its new token, which holds until `expires` (Unix seconds; None: for ever)."""
+    frame: dict[str, Any] = {"type": "authenticated", "timestamp": now}
+    if expires is not None:
+        frame["token_expires_at"] = expires
+    return orjson.dumps(frame)
+
+
+def token_expiring(expires: float, now: float) -> bytes:
+    return orjson.dumps({"type": "token_expiring", "expires_at": expires, "timestamp": now})
+
+
 def drain(reason: str, reconnect_after_ms: tuple[int, int], deadline_ms: int, now: float) -> bytes:
     """Leave within this window, which counts from now; after `deadline_ms` the socket is closed."""
     window = list(reconnect_after_ms)

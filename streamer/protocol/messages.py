@@ -1,7 +1,7 @@
 """What a client may say, after reading: one value per frame type."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -87,4 +87,11 @@ class Ack:
     request_id: str
 
 
-Message = Request | Cancel | Ping | Resume | Subscribe | Unsubscribe | Ack
+@dataclass(slots=True)
+class Auth:
+    """A fresh token for this connection."""
+
+    token: str = field(repr=False)
+
+
+Message = Request | Cancel | Ping | Resume | Subscribe | Unsubscribe | Ack | Auth

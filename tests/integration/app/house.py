@@ -1,6 +1,7 @@
 """A node in this process, clients of it, and the hand of a worker."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app.node import Node
@@ -105,6 +107,14 @@ class Client:
         """Whether nothing came before the answer to a ping."""
         answer = await self.ask(type="ping", id="quiet?")
         return bool(answer["type"] == "pong")
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """What comes until the socket is closed."""
+        frames: list[dict[str, Any]] = []
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frames.append(orjson.loads(await self.socket.recv()))
+        return frames
 
     async def closed(self) -> int:
         async with asyncio.timeout(PATIENT_S):

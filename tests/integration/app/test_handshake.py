@@ -175,9 +175,10 @@ async def test_without_authentication_only_this_machine_may_come(tmp_path: Path)
             assert status == 403
 
 
-async def test_a_socket_ends_with_its_token(node: House) -> None:
-    client = await node.client(signed(exp=int(time.time()) + 1))
-    assert await client.closed() == Close.TOKEN_EXPIRED
+async def test_a_socket_ends_with_its_token(tmp_path: Path) -> None:
+    async with house(tmp_path, token_grace_s=0.0) as node:
+        client = await node.client(signed(exp=int(time.time()) + 1))
+        assert await client.closed() == Close.TOKEN_EXPIRED
 
 
 async def test_the_row_of_a_connection_comes_and_goes(node: House) -> None:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import orjson
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from app.connection import Connection
 from app.watch import PERMISSION
@@ -21,7 +21,7 @@ from streamer.protocol import codec, messages
 from streamer.protocol.codes import Close
 from streamer.store.base import now_ms
 from tests.integration.app.actions import gates, runs
-from tests.integration.app.house import Client, House, token
+from tests.integration.app.house import Client, House, house, token
 from tests.integration.app.test_jobs import job_id
 from tests.support.until import until
 
@@ -194,7 +194,7 @@ async def its_own_answer_comes(owner: Client, count: int) -> None:
 
 def test_every_frame_that_names_a_request_is_tried() -> None:
     tried = {type(codec.parse(orjson.dumps(frame("r1")).decode())) for frame in FRAMES.values()}
-    assert tried | {messages.Ping} == set(get_args(messages.Message))
+    assert tried | {messages.Ping, messages.Auth} == set(get_args(messages.Message))
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["streamer.v1", "plain"])
@@ -225,8 +225,14 @@ async def test_who_may_watch_may_do_no_more(node: House, v1: bool) -> None:
     await nothing_stays_behind(node, other)
 
 
-async def test_whose_token_has_expired_is_not_heard_any_more(node: House) -> None:
+@pytest.mark.parametrize("grace_s", [0.0, 3_600.0], ids=["closed", "in its grace"])
+async def test_whose_token_has_expired_is_not_heard_any_more(tmp_path: Path, grace_s: float) -> None:
     """Not even by its own requests: this one does not heed the close, and goes on."""
+    async with house(tmp_path, token_grace_s=grace_s) as node:
+        await nothing_is_done_for_an_expired_token(node, is_closed=not grace_s)
+
+
+async def nothing_is_done_for_an_expired_token(node: House, *, is_closed: bool) -> None:
     owner = await node.client(v1=True)
     late = await node.client(token(expires_in_s=3), v1=True)
     late.socket.transport.pause_reading()
@@ -236,15 +242,21 @@ async def test_whose_token_has_expired_is_not_heard_any_more(node: House) -> Non
     before = [await stored(node, name) for name in names]
     connection = node.node.hub.get(late.connection_id)
     assert connection is not None
-    await until(lambda: connection.outbox.closed)
+    await until(lambda: connection.outbox.closed if is_closed else connection.is_expired)
     for name in names:
         frame = FRAMES[name.partition("-")[0]]
         for named in (name, job_id(name)):
             await late.send(**frame(named))
     late.socket.transport.resume_reading()
-    with pytest.raises(ConnectionClosed) as closed:
-        await late.socket.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == Close.TOKEN_EXPIRED
-    await until(lambda: node.node.hub.get(late.connection_id) is None)
+    if is_closed:
+        assert [frame["type"] for frame in await late.rest()] == ["token_expiring"]
+        assert await late.closed() == Close.TOKEN_EXPIRED
+        await until(lambda: node.node.hub.get(late.connection_id) is None)
+    else:
+        assert (await late.next())["type"] == "token_expiring"
+        refusals = await late.take(2 * len(names))
+        assert {(each["type"], each["error"]["code"], each["final"]) for each in refusals} == {
+            ("error", "UNAUTHORIZED", False)
+        }
+        assert await late.is_silent()
     assert [await stored(node, name) for name in names] == before

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from app.connection import Connection, OnGap
-from app.limits import TokenBucket
+from app.limits import Allowance
 from app.outbox import Message, Outbox
 from streamer.auth import Principal
 from streamer.jobs import lifecycle
@@ -41,7 +41,7 @@ def connection(
     on_gap: OnGap = lambda _, __: None,
 ) -> Connection:
     outbox = Outbox(socket.send, name, lambda: None)
-    return Connection(name, principal, outbox, TokenBucket(0, time.monotonic()), speaks_v1=v1, on_gap=on_gap)
+    return Connection(name, principal, outbox, Allowance(0, time.monotonic()), speaks_v1=v1, on_gap=on_gap)
 
 
 def job(**changes: Any) -> Job:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from app.dispatch import Dispatch
-from app.limits import TokenBucket
+from app.limits import Allowance
 from streamer.registry import Registry
 from streamer.telemetry.metrics import Metrics
 from tests.unit.app.parts import Socket, connection
@@ -37,6 +37,7 @@ class Stage:
             resumes=nobody,
             watches=nobody,
             inboxes=nobody,
+            renewals=nobody,
             max_in_flight=1,
             threshold_s=5.0,
         )
@@ -68,8 +69,8 @@ async def test_a_refusal_says_which_frame_it_answers(
     if why == "too many in flight":
         stage.connection.in_flight = 1
     else:
-        stage.connection.bucket = TokenBucket(0.001, 0.0)
-        stage.connection.bucket.owe(1_000_000)
+        stage.connection.allowance = Allowance(0.001, 0.0)
+        stage.connection.allowance.owe(1_000_000, 0.0)
     refusal = stage.said(**frame)
     assert (refusal["type"], refusal["final"], refusal.get("request_id")) == ("error", False, about)
     assert refusal["error"]["code"] == "RATE_LIMITED"

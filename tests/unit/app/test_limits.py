@@ -1,4 +1,4 @@
-from app.limits import Seats, TokenBucket
+from app.limits import MIN_KEPT, Allowance, Allowances, Buckets, Seats, TokenBucket
 from streamer.auth import Principal
 from streamer.settings import Settings
 
@@ -42,3 +42,48 @@ def test_what_was_taken_for_many_is_paid_by_those_who_come_later() -> None:
     unlimited = TokenBucket(0, 0.0)
     unlimited.owe(1_000)
     assert unlimited.take(0.0) == 0
+
+
+def test_less_than_one_message_in_two_seconds_is_a_rate_too() -> None:
+    bucket = TokenBucket(0.1, 0.0)
+    assert bucket.take(0.0) == 0
+    assert bucket.take(0.0) == 10_001
+    assert bucket.take(10.0) == 0
+
+
+def test_all_connections_of_a_user_share_what_the_user_has() -> None:
+    allowances = Allowances(Settings(rate_limit=100, rate_limit_per_user=1))
+    ann, bob = (Principal(name, "t1", frozenset(), None) for name in ("ann", "bob"))
+    first, second, other = (allowances.of(who, 0.0) for who in (ann, ann, bob))
+    assert (first.take(0.0), second.take(0.0)) == (0, 0)
+    assert (first.take(0.0), second.take(0.0)) == (1_001, 1_001)
+    assert other.take(0.0) == 0
+    second.owe(1, 0.0)
+    assert first.take(0.0) == 2_001
+
+
+def test_the_longer_wait_is_told() -> None:
+    allowance = Allowance(0.5, 0.0, users=Buckets(1), user="ann")
+    assert allowance.take(0.0) == 0
+    assert allowance.take(0.0) == 2_001
+
+
+def test_who_goes_on_over_the_limit_is_found_out() -> None:
+    allowance = Allowance(20, 0.0)
+    assert not any(allowance.is_abused(0.0) for _ in range(200))
+    assert allowance.is_abused(0.0)
+    assert not Allowance(1, 0.0).is_abused(0.0)
+    slow = Allowance(1, 0.0)
+    assert [slow.is_abused(0.0) for _ in range(101)].index(True) == 100
+
+
+def test_buckets_that_are_full_again_are_forgotten() -> None:
+    buckets = Buckets(1)
+    for number in range(MIN_KEPT):
+        buckets.of(number, 0.0).take(0.0)
+    assert buckets.of(0, 0.0) is buckets.of(0, 0.5)
+    buckets.of("new", 0.5)
+    assert len(buckets) == MIN_KEPT + 1
+    for number in range(MIN_KEPT):
+        buckets.of((number, "later"), 100.0)
+    assert len(buckets) == 1

@@ -11,7 +11,7 @@ import pytest
 from app.binding import Bindings
 from app.catchup import Behind, CatchUps
 from app.connection import Connection
-from app.limits import TokenBucket
+from app.limits import Allowance
 from app.listeners import Listeners
 from app.resume import Resumes
 from streamer.errors import StoreUnavailable
@@ -177,7 +177,7 @@ async def test_what_is_named_twice_is_sent_once(stage: Stage) -> None:
 
 async def test_a_thousand_requests_cost_a_thousand_messages(stage: Stage) -> None:
     """Though the frame itself was admitted as one."""
-    stage.connection.bucket = bucket = TokenBucket(10, time.monotonic())
+    stage.connection.allowance = bucket = Allowance(10, time.monotonic())
     assert bucket.take(time.monotonic()) == 0
     stage.world.go.set()
     await stage.resume(*(f"r{number}" for number in range(1_000)))

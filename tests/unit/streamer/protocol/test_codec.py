@@ -10,6 +10,7 @@ from streamer.protocol.codec import MAX_COUNT, MAX_DEPTH, MAX_METADATA_BYTES, MA
 from streamer.protocol.messages import (
     DEFAULT_OPTIONS,
     Ack,
+    Auth,
     Cancel,
     Mode,
     Options,
@@ -62,7 +63,9 @@ MALFORMED = {
     "an array": '[{"action":"echo"}]',
     "an empty object": "{}",
     "an unknown type": '{"type":"shout","action":"echo"}',
-    "a later type": '{"type":"auth","token":"x"}',
+    "a token that is missing": '{"type":"auth"}',
+    "an empty token": '{"type":"auth","token":""}',
+    "a token that is a number": '{"type":"auth","token":7}',
     "a type of the server": '{"type":"complete","request_id":"x"}',
     "a type in upper case": '{"type":"REQUEST","action":"echo"}',
     "a type that is a number": '{"type":1,"action":"echo"}',
@@ -322,6 +325,12 @@ def test_an_option_that_is_not_supported_is_named() -> None:
 def test_ack() -> None:
     assert parse('{"type":"ack","request_id":"r1"}') == Ack("r1")
     assert parse('{"type":"ack","id":"r1"}') == Ack("r1")
+
+
+def test_a_fresh_token_which_no_log_shows() -> None:
+    message = parse('{"type":"auth","token":"x.y.z"}')
+    assert message == Auth("x.y.z")
+    assert "x.y.z" not in repr(message)
 
 
 def test_a_resume_of_nothing() -> None:
