@@ -11,13 +11,14 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import health, lifespan, presence
+from app import contracts, health, lifespan, presence
 from app.endpoint import Endpoint
 from app.node import Node
 from app.page import Page
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
 from streamer.process import cluster_keys
+from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.telemetry import log
 
@@ -48,7 +49,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
             raise
 
     logging.getLogger("uvicorn.error").addFilter(_is_no_denial)
-    app = Starlette(routes=_routes(settings), lifespan=running, middleware=[Middleware(Sockets, endpoint=Endpoint())])
+    app = Starlette(
+        routes=_routes(settings, registry), lifespan=running, middleware=[Middleware(Sockets, endpoint=Endpoint())]
+    )
     app.state.registry = registry
     return app
 
@@ -66,10 +69,11 @@ class Sockets:
         await (self._endpoint if is_ours else self._app)(scope, receive, send)
 
 
-def _routes(settings: Settings) -> list[BaseRoute]:
+def _routes(settings: Settings, registry: Registry) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         *health.routes(lambda request: request.state.node.health),
         *presence.routes(lambda request: request.state.node.presences),
+        *contracts.routes(settings, registry, lambda request: request.state.node.doorkeeper),
     ]
     if settings.console:
         routes.append(Mount("/", Page()))

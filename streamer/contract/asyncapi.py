@@ -84,8 +84,8 @@ class _ActionMessages:
         named = bodies(schemas, action)
         self.messages = {f"{action.name}.request": self._request(schemas, named)}
         if answers_inline(action):
-            self.messages[f"{action.name}.response"] = self._answer(schemas, "ResponseFrame", data=named.result)
-        self.messages[f"{action.name}.complete"] = self._answer(schemas, "CompleteFrame", result=named.result)
+            self.messages[f"{action.name}.response"] = self._answer(schemas, "ResponseFrame", {"data": named.result})
+        self.messages[f"{action.name}.complete"] = self._answer(schemas, "CompleteFrame", {"result": named.result})
 
     @property
     def operations(self) -> Mapping[str, Any]:
@@ -102,8 +102,8 @@ class _ActionMessages:
     def _request(self, schemas: Schemas, named: Bodies) -> Mapping[str, Any]:
         return _message("request", call_schema(schemas, self._action, named), title=f"Call {self._action.name}")
 
-    def _answer(self, schemas: Schemas, frame: str, **body: Schema) -> Mapping[str, Any]:
-        whole = with_properties(schemas.named[frame], **body)
+    def _answer(self, schemas: Schemas, frame: str, body: Mapping[str, Schema]) -> Mapping[str, Any]:
+        whole = with_properties(schemas.named[frame], body)
         kind = whole["properties"]["type"]["const"]
         return _message(kind, whole, title=f"{kind} of {self._action.name}")
 
@@ -117,7 +117,7 @@ def call_schema(schemas: Schemas, action: Action, named: Bodies) -> Schema:
     """A `request` frame that calls this action."""
     required = ["payload"] if named.needs_payload else []
     name: Schema = {"const": action.name, "type": "string"}
-    return with_properties(schemas.named["RequestFrame"], required, action=name, payload=named.payload)
+    return with_properties(schemas.named["RequestFrame"], {"action": name, "payload": named.payload}, required)
 
 
 def _common_messages() -> dict[str, Any]:

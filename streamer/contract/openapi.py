@@ -78,7 +78,7 @@ _PARAMETERS: Final[Mapping[str, Json]] = {
     "Last-Event-ID": {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "The `id` of the last event that came: `<attempt>.<seq>.<chunks>`. What it does not cover comes.",
+        "description": "The `id` of the last event that came: `<attempt>.<seq>.<chunks>`. All after it comes.",
         "schema": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
     },
     "status": {
@@ -157,7 +157,7 @@ class _Call:
         self.action = action.name
         self.name = f"{action.name}.call"
         self.result = named.result
-        schema = call_schema(schemas, action, named) | facts(action) | {"title": f"Call {action.name}"}
+        schema = call_schema(schemas, action, named) | {**facts(action), "title": f"Call {action.name}"}
         schemas.named[self.name] = schema | ({"description": action.handler.about} if action.handler.about else {})
 
 
@@ -220,7 +220,7 @@ def _follow() -> Json:
     )
     events = {kind: ref(protocol.SERVER_TYPES[kind].__name__) for kind in _EVENTS}
     stream = {"schema": {"type": "string"}, "x-streamer-events": events}
-    answers = {
+    answers: dict[int, Json] = {
         200: {"description": said, "content": {"text/event-stream": stream}},
         204: {"description": "Nothing comes after that event."},
     }

@@ -75,7 +75,7 @@ def facts(action: Action) -> Mapping[str, Any]:
     return said if action.permission is None else said | {"x-streamer-permission": action.permission}
 
 
-def with_properties(schema: Schema, required: Sequence[str] = (), **properties: Schema) -> Schema:
+def with_properties(schema: Schema, properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
     """The same with these properties in place of its own, or besides."""
     return {
         **schema,
@@ -128,5 +128,3 @@ def _never_null(schema: Any) -> Any:
     if schema["type"].startswith("function-"):
         return {**schema, "schema": _never_null(schema["schema"])}
     return schema
-
-

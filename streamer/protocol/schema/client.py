@@ -3,6 +3,7 @@
 A null counts as absent, here as there.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
@@ -20,6 +21,7 @@ from streamer.jobs.model import Priority
 from streamer.protocol.codec import MAX_COUNT, MAX_DELAY_S, MAX_EXPIRES_IN_S, MAX_METADATA_BYTES, MAX_RESUMED
 from streamer.protocol.messages import Mode
 from streamer.protocol.schema.fields import ActionName, Attempt, Chunks, JobId, JsonObject, RequestId, Seq, Shape
+
 
 class ClientShape(Shape):
     """Null counts as absent."""
@@ -86,10 +88,16 @@ class RequestFrame(ClientShape):
         return _without(said, "request_id") if type(said) is dict and said.get("id") is not None else said
 
 
+def _either_id(schema: JsonObject) -> None:
+    schema["properties"]["id"] = {**schema["properties"]["request_id"], "description": "The same as `request_id`."}
+    schema["required"] = [name for name in schema["required"] if name != "request_id"]
+    schema["anyOf"] = [{"required": ["request_id"]}, {"required": ["id"]}]
+
+
 class _Named(ClientShape):
     """A frame about one request, by `request_id` or its alias `id`."""
 
-    model_config = ConfigDict(json_schema_extra=lambda schema: _either_id(schema))
+    model_config = ConfigDict(json_schema_extra=_either_id)
 
     request_id: RequestId
 
@@ -189,7 +197,7 @@ class PingFrame(ClientShape):
     id: Annotated[int | str | None, Field(description="Comes back in the `pong`.")] = None
 
 
-CLIENT_FRAMES: Final = (
+CLIENT_FRAMES: Final[Sequence[type[ClientShape]]] = (
     RequestFrame,
     CancelFrame,
     ResumeFrame,
@@ -234,9 +242,3 @@ def _without(said: JsonObject, name: str) -> JsonObject:
 
 def _named(said: JsonObject) -> JsonObject:
     return said if said.get("request_id") is not None else {**said, "request_id": said.get("id")}
-
-
-def _either_id(schema: JsonObject) -> None:
-    schema["properties"]["id"] = {**schema["properties"]["request_id"], "description": "The same as `request_id`."}
-    schema["required"] = [name for name in schema["required"] if name != "request_id"]
-    schema["anyOf"] = [{"required": ["request_id"]}, {"required": ["id"]}]

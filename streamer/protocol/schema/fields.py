@@ -12,7 +12,7 @@ RequestId = Annotated[
     str,
     Field(
         pattern=f"^{ids.CLIENT_ID.pattern}$",
-        description="The id of a request: unique per user, chosen by the client or, where it chose none, by the server.",
+        description="The id of a request: unique per user, chosen by the client or by the server.",
     ),
 ]
 JobId = Annotated[str, Field(pattern=f"^{ids.CLIENT_ID.pattern}$", description="The id of a job.")]
@@ -63,9 +63,9 @@ class Retry(Shape):
     """Whether sending the same again may help."""
 
     retryable: bool
-    after_ms: Annotated[
-        int | None, Field(ge=0, description="Not before so many milliseconds; where `retryable`.")
-    ] = None
+    after_ms: Annotated[int | None, Field(ge=0, description="Not before so many milliseconds; where `retryable`.")] = (
+        None
+    )
 
 
 class Error(Shape):

@@ -30,7 +30,7 @@ class ListedRequest(Shape):
     seq: Seq
     percentage: Percentage
     message: Annotated[str, Field(description="Of the newest progress.")]
-    chunks: Annotated[Chunks, Field(description="How many pieces of output there are in all; 0 before the outcome.")]
+    chunks: Annotated[Chunks, Field(description="How many pieces of output stand.")]
     created_at: UnixSeconds
     expires_at: Annotated[UnixSeconds | None, Field(description="When it may be forgotten.")] = None
     retry_at: Annotated[UnixSeconds | None, Field(description="When the next attempt may start.")] = None

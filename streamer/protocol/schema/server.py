@@ -1,5 +1,6 @@
 """What the server says, as models: each knows every field that `protocol.frames` writes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -238,7 +239,7 @@ class DrainFrame(Said):
     deadline_ms: Annotated[Ms, Field(description="Then the socket is closed.")]
 
 
-PLAIN: Final = (
+PLAIN: Final[Sequence[type[Said]]] = (
     ResponseFrame,
     AcknowledgmentFrame,
     ProgressFrame,
@@ -247,7 +248,7 @@ PLAIN: Final = (
     PongFrame,
 )
 """All that a client which asked for no subprotocol is ever sent."""
-SERVER_FRAMES: Final = (
+SERVER_FRAMES: Final[Sequence[type[Said]]] = (
     *PLAIN,
     ChunkFrame,
     WelcomeFrame,
