@@ -30,8 +30,8 @@ def changes(old: Document, new: Document) -> Sequence[Change]:
     kinds = (_kind(old), _kind(new))
     if kinds[0] != kinds[1]:
         raise NotComparable(f"The old document is {kinds[0]} and the new one {kinds[1]}.")
-    found = _Asyncapi(old, new) if kinds[0] == "asyncapi" else _Openapi(old, new)
     try:
+        found = _Asyncapi(old, new) if kinds[0] == "asyncapi" else _Openapi(old, new)
         return sorted({*found.changes()}, key=lambda change: (not change.breaking, change))
     except (KeyError, TypeError, AttributeError) as error:
         raise NotComparable(f"One of them is no contract that this program wrote: {error!r}.") from error
