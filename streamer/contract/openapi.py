@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 _MODELS: Final = (http.RequestState, http.RequestList, http.Presence, http.Alive, http.Readiness)
 _EVENTS: Final = ("acknowledgment", "progress", "chunk", "retrying", "complete", "error")
+_EVENT_ID: Final = r"^[0-9]+\.[0-9]+\.[0-9]+$"
 _RETRY_AFTER: Final[Json] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
 
@@ -79,7 +80,7 @@ _PARAMETERS: Final[Mapping[str, Json]] = {
         "name": "Last-Event-ID",
         "in": "header",
         "description": "The `id` of the last event that came: `<attempt>.<seq>.<chunks>`. All after it comes.",
-        "schema": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
+        "schema": {"type": "string", "pattern": _EVENT_ID},
     },
     "status": {
         "name": "status",
@@ -205,7 +206,7 @@ def _state() -> Json:
 
 
 def _cancel() -> Json:
-    outcome = {"anyOf": [ref("CompleteFrame"), ref("ErrorFrame")]}
+    outcome = {"anyOf": [ref("ResponseFrame"), ref("CompleteFrame"), ref("ErrorFrame")]}
     answers = {
         200: _answer("It has ended: its outcome", outcome),
         202: _answer("It will end", ref("CancellingFrame")),
@@ -219,7 +220,7 @@ def _follow() -> Json:
         "`<attempt>.<seq>.<chunks>`. Ends after the outcome; a comment every 15 s keeps it open."
     )
     events = {kind: ref(protocol.SERVER_TYPES[kind].__name__) for kind in _EVENTS}
-    stream = {"schema": {"type": "string"}, "x-streamer-events": events}
+    stream = {"schema": _event(list(events.values())), "x-streamer-events": events}
     answers: dict[int, Json] = {
         200: {"description": said, "content": {"text/event-stream": stream}},
         204: {"description": "Nothing comes after that event."},
@@ -231,6 +232,21 @@ def _follow() -> Json:
         (400, *_AUTH, 404, *_BUSY),
         parameters=["Last-Event-ID"],
     )
+
+
+def _event(frames: Sequence[Schema]) -> Schema:
+    """One event of the stream, as a reader of such streams hands it out."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": list(frames)}}
+    return {
+        "type": "object",
+        "description": "Each event.",
+        "properties": {
+            "event": {"type": "string", "enum": list(_EVENTS)},
+            "id": {"type": "string", "pattern": _EVENT_ID},
+            "data": data,
+        },
+        "required": ["data", "event", "id"],
+    }
 
 
 def _presence() -> Json:

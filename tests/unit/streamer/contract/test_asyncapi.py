@@ -4,12 +4,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from pydantic import TypeAdapter
 
 from streamer.actions import load_registry
 from streamer.contract import asyncapi
 from streamer.contract.write import written
 from streamer.protocol import schema
+from streamer.protocol.schema.client import PingFrame
 from tests.support.contract import Contract
 from tests.unit.streamer.contract.house import ACTIONS, registry
 
@@ -108,7 +108,7 @@ def test_null_is_no_value_of_a_frame(document: Any) -> None:
     frames = [*schema.CLIENT_FRAMES, *schema.SERVER_FRAMES]
     said = json.dumps([document["components"]["schemas"][frame.__name__] for frame in frames])
     assert '"null"' not in said
-    assert TypeAdapter(schema.ClientFrame).validate_python({"type": "ping", "id": None}).id is None
+    assert PingFrame.model_validate({"type": "ping", "id": None}).id is None
 
 
 def answers(document: Any, action: str) -> set[str]:
