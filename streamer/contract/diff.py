@@ -78,8 +78,7 @@ class _Asyncapi(_Contracts):
 
     def _of_message(self, name: str, comparison: Comparison) -> Iterator[Change]:
         before, after = (document["components"]["messages"] for document in (self.old, self.new))
-        if name in after:
-            yield from comparison.changes(before[name]["payload"], after[name]["payload"], name)
+        yield from comparison.changes(before[name]["payload"], after[name]["payload"], name)
 
 
 class _Openapi(_Contracts):

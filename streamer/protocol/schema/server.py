@@ -30,6 +30,10 @@ class Said(Shape):
     """What every frame has."""
 
     timestamp: Annotated[UnixSeconds, Field(description="When it was made: Unix seconds.")]
+    traceparent: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", description="W3C Trace Context."),
+    ] = None
 
 
 class AboutRequest(Said):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from streamer.context import Context
 from streamer.definitions import Action, define
@@ -60,8 +60,21 @@ async def grow(_: Context, request: Tree) -> Tree:
     return request
 
 
-async def count(_: Context, request: Annotated[Any, PlainValidator(lambda value: value)]) -> int:
-    return len(request)
+class Chart:
+    """Nothing that JSON knows."""
+
+    def __init__(self, points: list[int]) -> None:
+        self.points = points
+
+
+class Charts(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    chart: Annotated[Chart, BeforeValidator(Chart)]
+
+
+async def count(_: Context, request: Charts) -> int:
+    return len(request.chart.points)
 
 
 async def shout(_: Context, request: str) -> Any:
