@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import health, lifespan
+from app import contracts, health, lifespan
 from app.endpoint import Endpoint
 from app.node import Node
 from app.page import Page
@@ -20,6 +20,7 @@ from app.rest import routes as rest
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
 from streamer.process import cluster_keys
+from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.telemetry import log
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             raise
 
     logging.getLogger("uvicorn.error").addFilter(_is_of_ours)
-    app = Starlette(routes=_routes(settings), lifespan=running, middleware=_middleware(settings))
+    app = Starlette(routes=_routes(settings, registry), lifespan=running, middleware=_middleware(settings))
     app.state.registry = registry
     return app
 
@@ -84,10 +85,11 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     return [*outer, cors]
 
 
-def _routes(settings: Settings) -> list[BaseRoute]:
+def _routes(settings: Settings, registry: Registry) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         *health.routes(lambda request: request.state.node.health),
         *rest.routes(),
+        *contracts.routes(settings, registry, lambda request: request.state.node.doorkeeper),
     ]
     if settings.console:
         routes.append(Mount("/", Page()))

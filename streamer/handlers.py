@@ -30,6 +30,7 @@ class Handler:
     request: TypeAdapter[Any] | None
     wants_object: bool  # the payload must be a JSON object, and passes as it is
     result: TypeAdapter[Any] | None
+    about: str = ""  # what its author says of it: the first paragraph of its docstring
 
 
 def read(function: Callable[..., Any]) -> Handler:
@@ -50,6 +51,7 @@ def read(function: Callable[..., Any]) -> Handler:
         request=None if wants_object or wanted in _ANYTHING else _adapter(wanted, name),
         wants_object=wants_object,
         result=None if _is_plain(given) else _adapter(given, name),
+        about=_about(function),
     )
 
 
@@ -108,6 +110,10 @@ def _source(function: Callable[..., Any]) -> Any:
     if not inspect.isroutine(function):
         function = type(function).__call__
     return inspect.unwrap(getattr(function, "__func__", function))
+
+
+def _about(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(_source(function)) or "").partition("\n\n")[0]
 
 
 def _is_object(annotation: Any) -> bool:

@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     max_connection_age_s: NonNegativeFloat = 0.0  # then it is asked to leave; a tenth of it more or less
 
     console: bool = False
+    contract_public: bool = False  # the contracts, which name the actions, without a token
     log_format: Literal["auto", "json", "human"] = "auto"  # auto: human on a terminal
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

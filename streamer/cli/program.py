@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "token": "streamer.cli.token",
     "healthcheck": "streamer.cli.healthcheck",
     "tables": "streamer.cli.tables",
+    "contract": "streamer.cli.contract",
 }
 """Name of a command, or of a group of commands -> the module in which it has that name."""
 

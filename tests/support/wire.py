@@ -1,4 +1,7 @@
-"""A client that says and notes everything as it is on the wire, for tests that end in the invariant checker."""
+"""A client that says and notes everything as it is on the wire, for tests that end in the invariant checker.
+
+Every frame is held against the AsyncAPI document as it goes by.
+"""
 
 import asyncio
 import functools
@@ -12,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from streamer.auth import issue_token
 from streamer.protocol.codes import VERSION_1
+from tests.support.contract import Conversation, contract
 from tests.support.ledger import Ledger
 from tests.support.until import until
 
@@ -24,7 +28,10 @@ def token(user: str = "ann", tenant: str = "acme", *permissions: str, expires_in
 
 
 class WireClient:
-    """One connection. Everything sent and received is in `ledger` under `name`, and received frames in `frames`."""
+    """One connection. Everything sent and received is in `ledger` under `name`, and received frames in `frames`.
+
+    A frame that breaks the contract fails the test: where it looks at frames next, sends, or leaves the connection.
+    """
 
     def __init__(
         self,
@@ -49,6 +56,7 @@ class WireClient:
         self._reads = asyncio.Event()  # unset while it is paused
         self._reads.set()
         self._is_cut = False
+        self._conversation = Conversation(contract())
 
     async def __aenter__(self) -> Self:
         self._socket = await connect(
@@ -77,6 +85,7 @@ class WireClient:
         self.unpause()
         await self._socket.close()
         await self._reading
+        self._conversation.check()
 
     async def _read(self, socket: ClientConnection) -> None:
         try:
@@ -86,6 +95,7 @@ class WireClient:
                     break
                 frame = json.loads(text)
                 self.frames.append(frame)
+                self._conversation.hear(frame)
                 self._ledger.received(self.name, frame)
         except ConnectionClosed:
             pass
@@ -101,6 +111,7 @@ class WireClient:
         self._socket.transport.abort()
         self.unpause()
         await self._reading
+        self._conversation.check()
 
     async def closed(self) -> None:
         """Waits until the socket is gone, whoever ended it."""
@@ -119,8 +130,13 @@ class WireClient:
         """The first frame of a connection that is no plain one."""
         return self.seen("welcome")[0]
 
-    async def send(self, frame: Mapping[str, Any]) -> None:
+    async def send(self, frame: Mapping[str, Any], *, is_valid: bool = True) -> None:
+        """Not `is_valid`: the test says what no client may say."""
         assert self._socket is not None
+        self._conversation.check()
+        self._conversation.note(frame)
+        if is_valid:
+            self._conversation.say(frame)
         self._ledger.sent(self.name, frame)
         await self._socket.send(json.dumps(frame))
 
@@ -160,6 +176,7 @@ class WireClient:
 
     def seen(self, *types: str, request_id: str | None = None) -> list[dict[str, Any]]:
         """The frames so far, of these types, about this request."""
+        self._conversation.check()
         return [
             frame
             for frame in self.frames

@@ -29,9 +29,11 @@ from streamer.jobs import ids
 from streamer.jobs.model import Job, Progress
 from streamer.protocol import frames
 from streamer.protocol.frames import Place
+from streamer.protocol.schema import SERVER_TYPES
 from streamer.settings import Settings
 from streamer.store.base import Chunk, Connection, RequestQueue, Store
 from streamer.store.open import open_store
+from tests.support.contract import contract
 from tests.support.until import PATIENT_S, until
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -76,6 +78,9 @@ class Client:
             async with asyncio.timeout(timeout_s):
                 frame: dict[str, Any] = orjson.loads(await self.socket.recv())
             self.seen.append(frame)
+            if frame.get("type") in SERVER_TYPES:  # anything else was pushed
+                fault = contract().fault_in_received(frame)
+                assert fault is None, fault
             if kind in (None, frame["type"]):
                 return frame
 
