@@ -16,7 +16,7 @@ from app.node import Node
 from app.outbox import Outbox
 from app.outbox import Send as SendFrame
 from streamer.auth import Principal
-from streamer.errors import PayloadTooLarge
+from streamer.errors import InvalidMessage, PayloadTooLarge
 from streamer.jobs import ids
 from streamer.protocol.codes import Close
 
@@ -45,11 +45,19 @@ class Call:
         return await self.node.doorkeeper.admit(self.hello)
 
     async def body(self) -> bytes:
-        """All of it. Raises PayloadTooLarge as soon as it is known to be longer than a frame may be."""
+        """All of it. Raises PayloadTooLarge as soon as it is known to be longer than a frame may be, and InvalidMessage
+        where it takes too long to come."""
         limit = self.node.settings.max_message_bytes
         announced = self.request.headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
             raise _too_large(limit)
+        try:
+            async with asyncio.timeout(self.node.settings.handshake_timeout_s):
+                return await self._read(limit)
+        except TimeoutError:
+            raise InvalidMessage("The body did not come in time.") from None
+
+    async def _read(self, limit: int) -> bytes:
         body = bytearray()
         async for part in self.request.stream():
             body += part

@@ -175,7 +175,7 @@ SAID: Final[dict[str, list[bytes]]] = {
         frames.welcome(BORN, "n1", NOW, **WELCOME, inbox=[frames.inbox_entry(job(Status.FAILED))]),
         frames.welcome(BORN, "n1", NOW, **{**WELCOME, "token_expires_at": None}, inbox=None),
     ],
-    "stopping": [frames.stopping("r1", NOW)],
+    "stopping": [frames.stopping("r2", NOW)],
     "authenticated": [frames.authenticated(NOW, NOW), frames.authenticated(None, NOW)],
     "token_expiring": [frames.token_expiring(NOW, NOW)],
     "cancelling": [frames.cancelling(job(Status.PROCESSING), NOW)],
