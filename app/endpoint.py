@@ -16,11 +16,13 @@ from app.node import Node
 from app.outbox import Outbox, Send
 from app.reader import Reader
 from streamer.auth import Principal
+from streamer.errors import Forbidden, Unauthorized
 from streamer.jobs import ids
 from streamer.protocol import frames
 from streamer.protocol.codes import VERSION_1, Close
 from streamer.store.base import Connection as Row
 from streamer.store.base import now_ms
+from streamer.telemetry import audit
 
 log = structlog.get_logger()
 
@@ -50,6 +52,8 @@ class Endpoint:
             principal = await _admit(node, hello)
         except Refused as refused:
             node.metrics.handshakes.labels(refused.result).inc()
+            if isinstance(refused.error, Unauthorized | Forbidden):
+                audit.record("refused", None, result=refused.error.code, frame="handshake", source_ip=_source_ip(scope))
             await _turn_away(scope, send, hello, refused)
             return
         try:
@@ -135,7 +139,6 @@ async def _turn_away(scope: Scope, send: Send, hello: Hello, refused: Refused) -
 
 def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
     now = now_ms()
-    client = scope.get("client")
     return Row(
         connection_id=connection.connection_id,
         node_id=node.node_id,
@@ -143,9 +146,14 @@ def _row(node: Node, connection: Connection, scope: Scope, hello: Hello) -> Row:
         user=connection.principal.user,
         connected_ms=now,
         last_ping_ms=now,
-        source_ip=client[0] if client else "",
+        source_ip=_source_ip(scope),
         user_agent=hello.headers.get("user-agent", "")[:MAX_USER_AGENT],
     )
+
+
+def _source_ip(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _welcome(node: Node, connection: Connection, inbox: Inbox) -> bytes:

@@ -19,7 +19,7 @@ from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
 from streamer.process import cluster_keys
 from streamer.settings import Settings
-from streamer.telemetry import log
+from streamer.telemetry import log, tracing
 
 events = structlog.get_logger()
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         log.configure(settings.log_format, settings.log_level)
     settings.checked_for_node()
     cluster_keys(settings)
+    tracing.checked(is_on=settings.tracing)
     registry = load_registry(settings.actions, threads=settings.threads)
 
     @asynccontextmanager

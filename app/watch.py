@@ -15,6 +15,7 @@ from streamer.jobs.model import Job
 from streamer.protocol import frames
 from streamer.protocol.messages import Subscribe, Unsubscribe
 from streamer.store.base import RequestQueue
+from streamer.telemetry import audit
 
 PERMISSION: Final = "requests:watch"
 MAX_WATCHED: Final = 100
@@ -59,10 +60,13 @@ class Watches:
 
     async def _visible(self, principal: Principal, job_id: str) -> Job:
         row = await self._requests.get(job_id)
-        if row is None or row.tenant != principal.tenant:
+        if row is None:
             raise NotFound
-        if row.user != principal.user and not principal.may(PERMISSION):
+        may_see = row.user == principal.user or principal.may(PERMISSION)
+        if row.tenant != principal.tenant or not may_see:
+            audit.record("refused", principal, result=NotFound.code, frame="subscribe", job_id=job_id)
             raise NotFound
+        audit.record("watch", principal, result=row.status, job_id=job_id, owner=row.user)
         return row
 
     async def _watch(self, connection: Connection, tracker: Tracker, row: Job) -> None:
