@@ -8,7 +8,7 @@ COPY requirements/ requirements/
 RUN sed -n '/^uv==/,/[^\\]$/p' requirements/dev.txt > /tmp/uv.txt \
  && pip install --no-cache-dir --quiet --root-user-action=ignore --require-hashes -r /tmp/uv.txt \
  && uv venv --python python3 "$VIRTUAL_ENV" \
- && uv pip install --quiet --require-hashes -r requirements/runtime.txt
+ && uv pip install --quiet --require-hashes -r requirements/otel.txt
 COPY . .
 # The build tools are in the lock, so nothing is fetched unchecked; they do not stay in the image.
 RUN uv build --quiet --wheel --no-build-isolation --python "$VIRTUAL_ENV/bin/python" --out-dir /tmp/dist \

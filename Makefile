@@ -73,6 +73,7 @@ bench: $(DEV_READY) ## what it costs: ratios and CPU, nothing is asserted
 	$(BIN)/python -m benchmarks.bench_recovery
 	$(BIN)/python -m benchmarks.bench_delivery
 	$(BIN)/python -m benchmarks.bench_idle
+	$(BIN)/python -m benchmarks.bench_tracing
 
 java:
 	@java -version 2>&1 | awk -F '[ ".]' '/ version /{v = $$4} END {exit !(v >= 17)}' || \
@@ -88,6 +89,7 @@ docker:
 lock: $(DEV_READY) ## renew the hashed lock files
 	$(LOCK) --group dev --extra otel pyproject.toml -o requirements/dev.txt
 	$(LOCK) --group build pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(LOCK) --extra otel --group build pyproject.toml -c requirements/dev.txt -o requirements/otel.txt
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .streamer .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -18,6 +18,7 @@ from streamer.jobs.model import Job, Status
 from streamer.protocol import frames
 from streamer.protocol.messages import Cancel
 from streamer.store.base import RequestQueue, SubscriptionStore
+from streamer.telemetry import audit
 
 
 class Cancels:
@@ -53,6 +54,7 @@ class Cancels:
     async def _cancel(self, connection: Connection, request_id: str) -> None:
         principal = connection.principal
         if self._inline.cancel(principal, request_id):
+            audit.record("cancel", principal, result="cancelling", request_id=request_id)
             return  # its answer says so
         await self._promotions.settled(principal, request_id)
         try:
@@ -63,6 +65,7 @@ class Cancels:
                 raise
             connection.outbox.put(answer)
             return
+        audit.record("cancel", principal, result=job.status, request_id=request_id, job_id=job.job_id)
         if job.finished:
             await self._tell_outcome(connection, job)
         else:

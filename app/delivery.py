@@ -1,7 +1,7 @@
 """`POST /internal/deliver`: frames of jobs, from workers and other nodes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 import orjson
@@ -27,9 +27,13 @@ class Deliveries:
         now = time.time()
         gone: dict[str, None] = {}
         for delivery, encoded_at in list(read(body)):
-            gone.update(dict.fromkeys(self._hub.deliver(delivery, now)))
-            self._lag.observe(max(0.0, now - encoded_at))
+            gone.update(dict.fromkeys(self._deliver(delivery, encoded_at, now)))
         return {"gone": list(gone)}
+
+    def _deliver(self, delivery: Delivery, encoded_at: float, now: float) -> Sequence[str]:
+        """Returns the connections that are gone."""
+        self._lag.observe(max(0.0, now - encoded_at))
+        return self._hub.deliver(delivery, now)
 
 
 def read(body: bytes) -> Iterator[tuple[Delivery, float]]:

@@ -32,6 +32,7 @@ from streamer.protocol.messages import (
     Unsubscribe,
 )
 from streamer.registry import Registry
+from streamer.telemetry import audit
 from streamer.telemetry.metrics import Metrics
 
 UNKNOWN: Final = "unknown"
@@ -151,7 +152,16 @@ class Dispatch:
         told = faults.told(error)
         connection.outbox.put(frames.refusal(told, _request_id(message, told), time.time()))
         known = self._known.get(message.action) if isinstance(message, Request) else None
+        if isinstance(told, Forbidden | Unauthorized):
+            _audit(connection, message, told)
         (self._refused if known is None else known.meter.refused).inc()
+
+
+def _audit(connection: Connection, message: Message | None, told: StreamerError) -> None:
+    action = message.action if isinstance(message, Request) else None
+    frame = None if message is None else type(message).__name__.lower()
+    about = {"frame": frame, "action": action, "request_id": _request_id(message, told)}
+    audit.record("refused", connection.principal, result=told.code, **about)
 
 
 def _mode(options: Options) -> Mode:

@@ -15,12 +15,14 @@ from app.node import Node
 from app.outbox import Outbox, Send
 from app.reader import Reader
 from streamer.auth import Principal
+from streamer.errors import Forbidden, Unauthorized
 from streamer.jobs import ids
 from streamer.protocol import frames
 from streamer.protocol.codes import VERSION_1
 from streamer.settings import Settings
 from streamer.store.base import Connection as Row
 from streamer.store.base import now_ms
+from streamer.telemetry import audit
 
 log = structlog.get_logger()
 
@@ -50,6 +52,8 @@ class Endpoint:
             principal = await _admit(node, hello)
         except Refused as refused:
             node.metrics.handshakes.labels(refused.result).inc()
+            if isinstance(refused.error, Unauthorized | Forbidden):
+                audit.record("refused", None, result=refused.error.code, frame="handshake", source_ip=hello.address)
             await _turn_away(scope, send, hello, refused)
             return
         try:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from app import internal, signed
 from app.age import Ages
-from app.delivery import MAX_BODY_BYTES, Deliveries
+from app.delivery import MAX_BODY_BYTES
 from app.management import Management
 from app.node import Node
 from app.parts import Parts
@@ -27,6 +27,8 @@ from streamer.process import cluster_keys, opened, reached
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
+from streamer.telemetry import tracing
+from streamer.telemetry.emf import Emf
 from streamer.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -44,6 +46,7 @@ async def running(settings: Settings, registry: Registry) -> AsyncIterator[Node]
     metrics = Metrics()
     keys = cluster_keys(settings)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing.exporting("streamer-app", is_on=settings.tracing))
         await stack.enter_async_context(registry.running())
         store = await stack.enter_async_context(opened(settings, metrics))
         caller = await stack.enter_async_context(Caller(keys[0]))
@@ -71,7 +74,7 @@ def _inside(parts: Parts, keys: Sequence[Key], store: Store, caller: Caller) -> 
         pass_on=caller.call,
     )
     let_go = signed.call(keys, parts.bindings.let_go, max_bytes=MAX_CALL_BYTES)
-    deliver = signed.call(keys, Deliveries(node.hub, node.metrics).hand_over, max_bytes=MAX_BODY_BYTES)
+    deliver = signed.call(keys, parts.kinds.deliveries(node.hub, node.metrics).hand_over, max_bytes=MAX_BODY_BYTES)
     return internal.application(node, management, deliver=deliver, let_go=let_go)
 
 
@@ -97,6 +100,9 @@ class Life:
         start(self._node.registrar.keep_alive(), "connection pings")
         start(self._node.listeners.run(), "listeners")
         start(_watch_loop(self._node), "every second")
+        if self._settings.emf:
+            emf = Emf(self._node.metrics, "streamer-app", self._node.node_id)
+            start(emf.run(self._settings.emf_s), "emf")
         if max_age_s := self._settings.max_connection_age_s:
             start(Ages(self._node.hub, self._node.health, max_age_s).run(), "connection ages")
 

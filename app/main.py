@@ -22,7 +22,7 @@ from streamer.errors import ConfigurationError
 from streamer.process import cluster_keys
 from streamer.registry import Registry
 from streamer.settings import Settings
-from streamer.telemetry import log
+from streamer.telemetry import log, tracing
 
 events = structlog.get_logger()
 
@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         log.configure(settings.log_format, settings.log_level)
     settings.checked_for_node()
     cluster_keys(settings)
+    tracing.checked(is_on=settings.tracing)
     registry = load_registry(settings.actions, threads=settings.threads)
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from app.health import Health
 from app.hints import Hints
 from app.hub import Hub
 from app.inbox import Inboxes
-from app.inline import Inline
+from app.kinds import kinds
 from app.limits import Allowances, Seats
 from app.listeners import Listeners
 from app.node import Node
@@ -42,7 +42,6 @@ from streamer.jobs import ids
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
-from streamer.submitter import Submitter
 from streamer.telemetry.metrics import Metrics
 
 
@@ -64,6 +63,7 @@ class Parts:
     ) -> None:
         self._settings = settings
         self._store = store
+        self.kinds = kinds(is_traced=settings.tracing)
         node_id = ids.boot_id()
         self._tasks = tasks = Tasks(on_death)
         self._hub = hub = Hub(metrics)
@@ -100,15 +100,15 @@ class Parts:
         self._inboxes = Inboxes(inbox=store.inbox, requests=store.requests)
         self._submits = self._made_submits()
         self._promotions = Promotions(self._submits, tasks)
-        self._inline = Inline(
+        self._inline = self.kinds.inline(
             registry,
             self._promotions,
             timeout_s=settings.inline_timeout_s,
             progress_live_ms=settings.progress_live_ms,
-            submitter=Submitter(registry, store.requests, intake.Policy.of(settings), tell=self.hints.tell),
+            submitter=self.kinds.submitter(registry, store.requests, intake.Policy.of(settings), tell=self.hints.tell),
         )
         host = address.advertised(settings.advertise_host, settings.internal_host)
-        doorkeeper = Doorkeeper(settings)
+        doorkeeper = self.kinds.doorkeeper(settings)
         roster = Roster(Presence(store.connections, self.nodes))
         self.node = Node(
             node_id=node_id,
@@ -151,7 +151,7 @@ class Parts:
 
     def _made_submits(self) -> Submits:
         settings, requests = self._settings, self._store.requests
-        return Submits(
+        return self.kinds.submits(
             requests=requests,
             registrar=self._registrar,
             bindings=self.bindings,

@@ -26,6 +26,17 @@ def start(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
 
 
 @types.coroutine
+def within(work: Coroutine[Any, Any, T], context: contextvars.Context) -> Generator[Any, Any, T]:
+    """Awaits a coroutine, all of whose steps run in this context and in the caller's task."""
+    try:
+        awaited = context.run(work.send, None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    return (yield from rest(work, awaited, context))
+
+
+@types.coroutine
 def rest(
     work: Coroutine[Any, Any, T], awaited: Any, context: contextvars.Context | None = None
 ) -> Generator[Any, Any, T]:

@@ -27,6 +27,7 @@ from streamer.jobs.model import Job, Status, Submission
 from streamer.protocol import frames
 from streamer.protocol.messages import Request
 from streamer.store.base import Enqueued, RequestQueue, RoutesFull
+from streamer.telemetry import audit
 
 
 class Submits:
@@ -75,7 +76,16 @@ class Submits:
                 if isinstance(error, asyncio.CancelledError):
                     raise
                 return
-            known.meter.submitted("created" if enqueued.created else "joined", time.monotonic() - started)
+            result = "created" if enqueued.created else "joined"
+            known.meter.submitted(result, time.monotonic() - started)
+            audit.record(
+                "submit",
+                principal,
+                result=result,
+                action=known.action.name,
+                request_id=submission.client_id,
+                job_id=job_id,
+            )
             await self._acknowledge(connection, tracker, known, enqueued.job)
         self._wake(connection, tracker, enqueued)
 
@@ -126,9 +136,12 @@ class Submits:
                 if newest is not None:
                     connection.deliver(tracker, newest, now)  # held until the acknowledgment was sent
         known.meter.acknowledged.inc()
-        connection.acknowledge(tracker, frames.acknowledgment(job, now), now)
+        connection.acknowledge(tracker, self._acknowledgment(job, now), now)
         if connection.listens:
             self._rereads.watch(connection, tracker)
+
+    def _acknowledgment(self, job: Job, now: float) -> bytes:
+        return frames.acknowledgment(job, now)
 
     def _refuse(
         self, connection: Connection, tracker: Tracker, known: Known, error: BaseException, took_s: float

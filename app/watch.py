@@ -17,6 +17,7 @@ from streamer.jobs.model import Job
 from streamer.protocol import frames
 from streamer.protocol.messages import Subscribe, Unsubscribe
 from streamer.store.base import RequestQueue
+from streamer.telemetry import audit
 
 PERMISSION: Final = "requests:watch"
 MAX_WATCHED: Final = 100
@@ -74,8 +75,12 @@ class Watches:
     async def _visible(self, connection: Connection, job_id: str) -> Job:
         row = await self._requests.get(job_id)
         principal = connection.principal  # read after that: it may have another token by now
-        if row is None or not may_see(principal, row):
+        if row is None:
             raise NotFound
+        if not may_see(principal, row):
+            audit.record("refused", principal, result=NotFound.code, frame="subscribe", job_id=job_id)
+            raise NotFound
+        audit.record("watch", principal, result=row.status, job_id=job_id, owner=row.user)
         return row
 
     async def _watch(self, connection: Connection, tracker: Tracker, row: Job) -> None:

@@ -115,8 +115,12 @@ class Settings(BaseSettings):
     max_queued_per_tenant: Annotated[int, Field(ge=0)] = 0  # jobs that wait, in all of the system
     max_connection_age_s: NonNegativeFloat = 0.0  # then it is asked to leave; a tenth of it more or less
 
+    # showing
     console: bool = False
     contract_public: bool = False  # the contracts, which name the actions, without a token
+    tracing: bool = False  # spans, by OpenTelemetry; where to is said by the OTEL_* variables
+    emf: bool = False  # metrics for CloudWatch, on stdout
+    emf_s: PositiveFloat = 60.0
     log_format: Literal["auto", "json", "human"] = "auto"  # auto: human on a terminal
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -17,6 +17,7 @@ from streamer.process import opened
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.telemetry import log as logs
+from streamer.telemetry import tracing
 from streamer.telemetry.metrics import Metrics
 from workers.worker import Worker
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = Settings.read(**_queues(arguments)).checked_for_worker()
         logs.configure(settings.log_format, settings.log_level)
+        tracing.checked(is_on=settings.tracing)
         registry = load_registry(settings.actions, threads=settings.threads)
         asyncio.run(serve(settings, registry))
     except ConfigurationError as error:
@@ -53,7 +55,8 @@ def _queues(arguments: Sequence[str]) -> dict[str, Sequence[str]]:
 async def serve(settings: Settings, registry: Registry) -> None:
     """Runs a worker until a signal asks it to stop."""
     metrics = Metrics()
-    async with opened(settings, metrics) as store:
+    exporting = tracing.exporting("streamer-worker", is_on=settings.tracing)
+    async with exporting, opened(settings, metrics) as store:
         worker = Worker(settings, registry, store, metrics)
         on_signal(worker.stop)
         await worker.run()

@@ -12,7 +12,6 @@ import structlog
 
 from streamer.cluster.calls import Caller
 from streamer.cluster.clock import ClockWatch
-from streamer.cluster.courier import Courier
 from streamer.cluster.handover import Handover
 from streamer.cluster.lanes import Lanes
 from streamer.cluster.registry import APP, WORKER, Peers
@@ -22,14 +21,14 @@ from streamer.process import cluster_keys
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
-from streamer.submitter import Offers, Submitter
+from streamer.submitter import Offers
 from streamer.telemetry.metrics import Metrics
 from workers import internal
 from workers.attempt import Attempt
 from workers.claims import Claims
 from workers.dispatcher import Dispatcher
-from workers.executor import Executor
 from workers.heads import Heads
+from workers.kinds import kinds
 from workers.listeners import Listeners
 from workers.order import Lead
 from workers.outbox import Outbox
@@ -66,13 +65,14 @@ class Parts:
         self.registry = registry
         self._settings = settings
         self._store = store
-        self._metrics = metrics
+        self.metrics = metrics
         self._is_stopping = is_stopping
+        made = kinds(is_traced=settings.tracing)
         keys = cluster_keys(settings)
         requests = store.requests
         apps, workers = Peers(store.nodes, APP), Peers(store.nodes, WORKER)
         self.caller = Caller(keys[0])
-        self.courier = Courier(
+        self.courier = made.courier(
             lanes=Lanes(self.caller.post, metrics), peers=apps, connections=store.connections, metrics=metrics
         )
         self._reports = Reports(requests, store.subscriptions, self.courier)
@@ -104,7 +104,7 @@ class Parts:
         handover = Handover(self.caller.post, workers, lambda: self.session.id)
         self.offers = Offers(handover.offer)
         tell = self._tell if "direct" in settings.wakeups else None
-        submitter = Submitter(registry, requests, Policy.of(settings), tell=tell)
+        submitter = made.submitter(registry, requests, Policy.of(settings), tell=tell)
         self.schedules = Schedules(
             registry.schedules,
             submitter,
@@ -112,7 +112,7 @@ class Parts:
             max_age_s=settings.ttl_s,
             is_right=lambda: self.clock.is_right,
         )
-        self.executor = Executor(
+        self.executor = made.executor(
             registry=registry,
             requests=requests,
             reports=self._reports,
@@ -177,7 +177,7 @@ class Parts:
             outbox=self.outbox,
             queues=settings.queues,
             actions=self.registry.names(),
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
         return Stream(
             feeds,
@@ -185,7 +185,7 @@ class Parts:
             own_id=lambda: self.session.id,
             handle=dispatcher.handle,
             sweep=self.wakeups.sweep,
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
 
     # --- its parts speak to each other ----------------------------------------------------------------------

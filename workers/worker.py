@@ -14,6 +14,7 @@ from streamer.process import reached
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
+from streamer.telemetry.emf import Emf
 from streamer.telemetry.metrics import Metrics
 from workers.attempt import STUBBORN_S
 from workers.parts import Parts
@@ -88,6 +89,9 @@ class Worker:
             group.create_task(parts.upkeep.run(), name="upkeep")
             group.create_task(parts.clock.run(beat_s, on_right=parts.wakeups.sweep), name="clock")
             group.create_task(parts.turns.run(), name="turns")
+            if self._settings.emf:
+                emf = Emf(parts.metrics, "streamer-worker", parts.session.id)
+                group.create_task(emf.run(self._settings.emf_s), name="emf")
             self._seek(group)
 
     def _seek(self, group: asyncio.TaskGroup) -> None:

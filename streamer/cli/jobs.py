@@ -1,6 +1,8 @@
 """`streamer jobs`: what waits, runs and failed, and what an operator does about it."""
 
 import asyncio
+import contextlib
+import getpass
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
@@ -17,6 +19,7 @@ from streamer.errors import NotFound
 from streamer.jobs.model import Body, Job, Status
 from streamer.store.admin import Standing
 from streamer.store.base import now_ms
+from streamer.telemetry import audit
 
 T = TypeVar("T")
 
@@ -147,14 +150,30 @@ def purge(
 
 async def _redriven(job_id: str) -> Job:
     async with operating() as operator:
-        return await operator.redrive(job_id)
+        again = await operator.redrive(job_id)
+        _audit_redrive(job_id, again)
+        return again
 
 
 async def _all_redriven(queue: str, action: str) -> tuple[int, int]:
     """Nobody is told: sweeps find so many better."""
     async with operating() as operator:
-        found = [each.again is not None async for each in operator.store.admin.redrive_all(queue, action)]
-        return found.count(True), found.count(False)
+        done = gone = 0
+        async for each in operator.store.admin.redrive_all(queue, action):
+            if each.again is None:
+                gone += 1
+            else:
+                done += 1
+                _audit_redrive(each.dead.job_id, each.again)
+        return done, gone
+
+
+def _audit_redrive(dead: str, again: Job) -> None:
+    operator = None
+    with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
+        operator = getpass.getuser()
+    whose = {"owner": again.user, "owner_tenant": again.tenant, "action": again.action, "job_id": again.job_id}
+    audit.record("redrive", None, result=again.status, operator=operator, redrive_of=dead, **whose)
 
 
 async def _purged(job_id: str) -> None:

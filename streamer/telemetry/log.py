@@ -8,11 +8,16 @@ from typing import Any, Final, Literal
 
 import orjson
 import structlog
+from opentelemetry import trace
 from structlog.stdlib import ProcessorFormatter
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "botocore", "aiobotocore", "aioboto3", "websockets")
 """Loggers that speak from WARNING on. uvicorn's print paths with queries at INFO, and those may hold tokens."""
+
+
+ALWAYS: Final = ("streamer.audit",)
+"""Loggers that are heard from INFO on whatever the level is."""
 
 
 def configure(format: Literal["auto", "json", "human"] = "auto", level: str = "INFO") -> None:  # noqa: A002 - as the setting is called
@@ -32,6 +37,17 @@ def configure(format: Literal["auto", "json", "human"] = "auto", level: str = "I
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    for name in ALWAYS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _add_span(_: Any, __: str, event: EventDict) -> EventDict:
+    """Of a line that is written inside of a span."""
+    place = trace.get_current_span().get_span_context()
+    if place.is_valid:
+        event["trace_id"] = trace.format_trace_id(place.trace_id)
+        event["span_id"] = trace.format_span_id(place.span_id)
+    return event
 
 
 _CHAIN: Final[Sequence[Processor]] = (
@@ -39,6 +55,7 @@ _CHAIN: Final[Sequence[Processor]] = (
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _add_span,
 )
 
 

@@ -6,7 +6,7 @@ A label value comes from a closed set, or is the name of a registered action: wh
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,6 +36,12 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: Buckets | None = None  # of a histogram
+    dimensions: tuple[str, ...] = ()  # labels that CloudWatch is told, too: each value is a metric that costs
+
+    @property
+    def unit(self) -> Literal["Seconds", "Count"]:
+        """In CloudWatch's words."""
+        return "Seconds" if self.name.endswith("_seconds") else "Count"
 
     def build(self, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
         options: Mapping[str, Any] = {} if self.buckets is None else {"buckets": self.buckets}
@@ -45,12 +51,19 @@ class Metric:
 METRICS: Final = (
     # sockets and messages
     Metric(Gauge, "connections", "Open connections on this node."),
-    Metric(Counter, "handshakes", "Handshakes: accepted, unauthorized, forbidden, full or draining.", ("result",)),
+    Metric(
+        Counter,
+        "handshakes",
+        "Handshakes: accepted, unauthorized, forbidden, full or draining.",
+        ("result",),
+        dimensions=("result",),
+    ),
     Metric(
         Counter,
         "messages",
         "Requests of clients by answer: response, error, acknowledgment or refused.",
         ("action", "outcome"),
+        dimensions=("outcome",),
     ),
     Metric(Counter, "control_frames", "Frames of clients that are no requests.", ("type",)),
     Metric(Histogram, "inline_seconds", "From a request to its inline answer.", ("action",), QUICK),
@@ -59,11 +72,29 @@ METRICS: Final = (
     Metric(Counter, "http_requests", "Calls under /v1 by route and class of status.", ("route", "status")),
     Metric(Gauge, "http_streams", "Open streams of Server-Sent Events on this node."),
     # submitting
-    Metric(Counter, "submits", "Requests to be queued: created, joined, refused or failed.", ("action", "result")),
+    Metric(
+        Counter,
+        "submits",
+        "Requests to be queued: created, joined, refused or failed.",
+        ("action", "result"),
+        dimensions=("result",),
+    ),
     Metric(Histogram, "submit_seconds", "From a request to its stored acknowledgment.", (), QUICK),
     # the queue
-    Metric(Gauge, "queue_depth", "Jobs that could start now, exact up to 1,000 per shard.", ("queue",)),
-    Metric(Gauge, "oldest_ready_age_seconds", "Age of the oldest job that could start now.", ("queue",)),
+    Metric(
+        Gauge,
+        "queue_depth",
+        "Jobs that could start now, exact up to 1,000 per shard.",
+        ("queue",),
+        dimensions=("queue",),
+    ),
+    Metric(
+        Gauge,
+        "oldest_ready_age_seconds",
+        "Age of the oldest job that could start now.",
+        ("queue",),
+        dimensions=("queue",),
+    ),
     # attempts
     Metric(Gauge, "running", "Attempts running in this worker."),
     Metric(
@@ -71,8 +102,9 @@ METRICS: Final = (
         "attempts",
         "Ended attempts: complete, retry, fail, cancelled, released, lost or fenced.",
         ("action", "outcome"),
+        dimensions=("action", "outcome"),
     ),
-    Metric(Histogram, "attempt_seconds", "Run time of attempts.", ("action",), LONG),
+    Metric(Histogram, "attempt_seconds", "Run time of attempts.", ("action",), LONG, dimensions=("action",)),
     Metric(
         Histogram,
         "start_delay_seconds",
@@ -81,8 +113,14 @@ METRICS: Final = (
         LONG,
     ),
     Metric(Counter, "sessions_dead", "Worker sessions found dead."),
-    Metric(Counter, "jobs_given_back", "Jobs given back to the queue: lost or released.", ("reason",)),
-    Metric(Counter, "hints", "Hints to workers: taken, refused or failed.", ("result",)),
+    Metric(
+        Counter,
+        "jobs_given_back",
+        "Jobs given back to the queue: lost or released.",
+        ("reason",),
+        dimensions=("reason",),
+    ),
+    Metric(Counter, "hints", "Hints to workers: taken, refused or failed.", ("result",), dimensions=("result",)),
     # the stream of changes
     Metric(Gauge, "stream_shards", "Shards that this worker reads."),
     Metric(Counter, "stream_changes", "Changes that the stream showed: dispatch, outbox or none, by use.", ("kind",)),
@@ -90,10 +128,22 @@ METRICS: Final = (
     Metric(Counter, "outcomes_resent", "Outcomes sent in the place of a worker that may not have sent them."),
     # frames from workers to clients
     Metric(Histogram, "delivery_lag_seconds", "From encoding a frame in a worker to the socket's outbox.", (), QUICK),
-    Metric(Counter, "frames", "Frames about jobs that were sent on: progress, chunk, retrying or outcome.", ("kind",)),
-    Metric(Counter, "frames_dropped", "Frames about jobs dropped: stale, gone, full or foreign.", ("reason",)),
+    Metric(
+        Counter,
+        "frames",
+        "Frames about jobs that were sent on: progress, chunk, retrying or outcome.",
+        ("kind",),
+        dimensions=("kind",),
+    ),
+    Metric(
+        Counter,
+        "frames_dropped",
+        "Frames about jobs dropped: stale, gone, full or foreign.",
+        ("reason",),
+        dimensions=("reason",),
+    ),
     Metric(Gauge, "lane_backlog", "Frames waiting in lanes to nodes."),
-    Metric(Counter, "lane_posts", "Posts of lanes to nodes: ok, gone or failed.", ("result",)),
+    Metric(Counter, "lane_posts", "Posts of lanes to nodes: ok, gone or failed.", ("result",), dimensions=("result",)),
     # store and process
     Metric(Histogram, "store_seconds", "Calls to the store.", ("verb",), QUICK),
     Metric(Counter, "store_errors", "Calls to the store that failed.", ("verb",)),

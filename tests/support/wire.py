@@ -43,13 +43,14 @@ class WireClient:
         tenant: str = "acme",
         permissions: Sequence[str] = (),
         plain: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.frames: list[dict[str, Any]] = []
         self.close_code: int | None = None  # None while it is open
         self._url = f"{url.replace('http', 'ws', 1)}/ws"
         self._ledger = ledger
-        self._headers = {"Authorization": f"Bearer {token(user, tenant, *permissions)}"}
+        self._headers = {"Authorization": f"Bearer {token(user, tenant, *permissions)}", **(headers or {})}
         self._subprotocols = None if plain else [VERSION_1]
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None

@@ -126,9 +126,10 @@ async def test_somebody_elses_request_is_like_one_that_never_existed(node: House
 
 @pytest.mark.parametrize("who", NO_GOOD)
 async def test_whose_token_is_no_good_is_told_of_that_and_of_nothing_else(node: House, who: str) -> None:
-    if hasattr(node.store,'revocations'): await node.store.revocations.revoke(
-        Revocation(tenant="t1", user="mallory", revoked_ms=now_ms() + 1_000, expires_ms=now_ms() + 600_000)
-    )
+    if hasattr(node.store, "revocations"):
+        await node.store.revocations.revoke(
+            Revocation(tenant="t1", user="mallory", revoked_ms=now_ms() + 1_000, expires_ms=now_ms() + 600_000)
+        )
     bearer = NO_GOOD[who]()
     if who == "a revoked token":
 

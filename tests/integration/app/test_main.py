@@ -1,6 +1,7 @@
 """`python -m app`, in this process."""
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ def test_a_node_that_was_told_to_stop_ends_well(environment: pytest.MonkeyPatch)
 
     when_started(environment, stop)
     assert entry.main() == 0
+
+
+def test_a_node_does_not_start_where_it_cannot_trace(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("STREAMER_TRACING", "true")
+    environment.setitem(sys.modules, "streamer.telemetry.sdk", None)
+    assert entry.main() == 2
+    assert capsys.readouterr().err == "STREAMER_TRACING=true needs OpenTelemetry's SDK: install streamer[otel].\n"
 
 
 def test_a_node_that_lost_a_part_does_not(environment: pytest.MonkeyPatch) -> None:

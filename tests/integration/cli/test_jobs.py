@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,23 @@ async def test_a_redriven_job_is_offered_to_a_worker(scene: Scene) -> None:
     again = result.stdout.strip()
     assert (await scene.row(dead)).redriven_as == again
     assert [job["id"] for job in worker.jobs(HINT)] == [again]
+
+
+async def test_a_redrive_is_audited_on_stderr(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = await failed(scene, "r1"), await failed(scene, "r2")
+    monkeypatch.setattr("getpass.getuser", lambda: "ops")
+    single = await jobs("redrive", one.job_id)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    every = await jobs("redrive", "--all", "--action", "report")
+    for result, dead, who in ((single, one, "ops"), (every, other, None)):
+        (line,) = result.stderr.splitlines()
+        fields = dict(re.findall(r"(\w+)=(\S+)", re.sub(r"\x1b\[[0-9;]*m", "", line)))
+        assert (fields["verb"], fields["redrive_of"], fields["owner"]) == ("redrive", dead.job_id, "ann")
+        assert fields.get("operator") == who
+
+
+def nobody() -> str:
+    raise KeyError("getpwuid(): uid not found")
 
 
 async def test_a_redrive_needs_nobody_who_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

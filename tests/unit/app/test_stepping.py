@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from typing import Any
 
@@ -89,3 +90,22 @@ async def test_what_nobody_goes_on_with_is_closed() -> None:
     rest.send(None)
     rest.close()
     assert closed == [True]
+
+
+NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="outside")
+
+
+async def names(*, wait: bool) -> list[str]:
+    found = [NAME.get()]
+    if wait:
+        await asyncio.sleep(0)
+    NAME.set("changed")
+    return [*found, NAME.get()]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_all_steps_of_a_coroutine_run_in_a_context_of_its_own(wait: bool) -> None:
+    context = contextvars.copy_context()
+    context.run(NAME.set, "inside")
+    assert await stepping.within(names(wait=wait), context) == ["inside", "changed"]
+    assert NAME.get() == "outside"
