@@ -14,7 +14,7 @@ RETRY_AFTER_S: Final = 5
 """What a caller is told who comes while the node is draining or full."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-Result = Literal["unauthorized", "forbidden", "full", "draining"]
+Result = Literal["unauthorized", "forbidden", "full", "draining", "unavailable"]
 
 
 class Refused(Exception):
@@ -29,7 +29,7 @@ class Refused(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        is_passing = self.result in ("full", "draining")
+        is_passing = self.result in ("full", "draining", "unavailable")
         return {"retry-after": str(RETRY_AFTER_S)} if is_passing else {}
 
 
@@ -91,6 +91,12 @@ class Doorkeeper:
             raise Refused("unauthorized", 401, Close.TOKEN_REJECTED, error) from error
         except Forbidden as error:
             raise Refused("forbidden", 403, Close.FORBIDDEN, error) from error
+        except ServiceUnavailable as error:
+            raise Refused("unavailable", 503, Close.RESTARTING, error) from error
+
+    async def keep_keys(self) -> None:
+        """Keeps the keys of issuers fresh for ever; see `Authenticator`."""
+        await self._authenticator.keep_keys()
 
     def _token(self, hello: Hello) -> str | None:
         scheme, _, token = hello.headers.get("authorization", "").partition(" ")

@@ -89,6 +89,7 @@ class Life:
         """Starts everything that goes on by itself."""
         start, beat_s = self._node.tasks.start, self._settings.session_beat_s
         start(self._take_part(), "beat")
+        start(self._node.doorkeeper.keep_keys(), "keys")
         start(_kept_fresh(self._parts.workers, beat_s, self._workers_seen), "peers worker")
         start(_kept_fresh(self._parts.nodes, self._settings.session_dead_s / 2), "peers app")
         start(self._parts.rereads.run(), "rereads")

@@ -45,7 +45,12 @@ class Metric:
 METRICS: Final = (
     # sockets and messages
     Metric(Gauge, "connections", "Open connections on this node."),
-    Metric(Counter, "handshakes", "Handshakes: accepted, unauthorized, forbidden, full or draining.", ("result",)),
+    Metric(
+        Counter,
+        "handshakes",
+        "Handshakes: accepted, unauthorized, forbidden, full, draining or unavailable (no keys).",
+        ("result",),
+    ),
     Metric(
         Counter,
         "messages",
