@@ -1,6 +1,6 @@
 """Who may open a socket: judged before anything is accepted. Pure but for the token's check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -73,8 +73,10 @@ class Hello:
 class Doorkeeper:
     """Checks handshakes against the settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, is_revoked: Callable[[Principal], bool] = lambda _: False) -> None:
+        """`is_revoked`: whether a token was taken back, told without waiting."""
         self._authenticator = Authenticator(settings)
+        self._is_revoked = is_revoked
         self._origins = settings.allowed_origins
         self._takes_query_token = settings.auth_query_token
         self._is_open = settings.auth_mode == "off"
@@ -86,13 +88,18 @@ class Doorkeeper:
         if not self._is_from_here(hello):
             raise forbidden("This origin is not allowed.")
         try:
-            return await self._authenticator.authenticate(self._token(hello))
+            return self._standing(await self._authenticator.authenticate(self._token(hello)))
         except Unauthorized as error:
             raise Refused("unauthorized", 401, Close.TOKEN_REJECTED, error) from error
         except Forbidden as error:
             raise Refused("forbidden", 403, Close.FORBIDDEN, error) from error
         except ServiceUnavailable as error:
             raise Refused("unavailable", 503, Close.RESTARTING, error) from error
+
+    def _standing(self, principal: Principal) -> Principal:
+        if self._is_revoked(principal):
+            raise Unauthorized
+        return principal
 
     async def keep_keys(self) -> None:
         """Keeps the keys of issuers fresh for ever; see `Authenticator`."""

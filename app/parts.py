@@ -24,6 +24,7 @@ from app.quota import Quota
 from app.registrar import Registrar
 from app.reread import Rereads
 from app.resume import ADMITTED, Resumes
+from app.revocations import Revocations
 from app.submit import Submits
 from app.tasks import Tasks
 from app.watch import Watches
@@ -104,7 +105,8 @@ class Parts:
             submitter=Submitter(registry, store.requests, intake.Policy.of(settings), tell=self.hints.tell),
         )
         host = address.advertised(settings.advertise_host, settings.internal_host)
-        doorkeeper = Doorkeeper(settings)
+        self.revocations = Revocations(store.revocations, hub)
+        doorkeeper = Doorkeeper(settings, self.revocations.is_revoked)
         roster = Roster(Presence(store.connections, self.nodes))
         self.node = Node(
             node_id=node_id,

@@ -15,6 +15,7 @@ from streamer.jobs.lifecycle import Transition
 from streamer.jobs.model import Body, Failure, Job, Priority, Progress, Submission
 from streamer.store.admin import Admin
 from streamer.store.feed import Feeds
+from streamer.store.revocations import RevocationStore
 
 
 class Refused(Exception):
@@ -408,6 +409,7 @@ class Store(Protocol):
     events: EventLog
     inbox: Inbox
     nodes: NodeRegistry
+    revocations: RevocationStore
     admin: Admin
 
     @property

@@ -48,7 +48,7 @@ METRICS: Final = (
     Metric(
         Counter,
         "handshakes",
-        "Handshakes: accepted, unauthorized, forbidden, full, draining or unavailable (no keys).",
+        "Handshakes: accepted, unauthorized, forbidden, full, draining or unavailable.",
         ("result",),
     ),
     Metric(
