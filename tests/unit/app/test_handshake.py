@@ -59,6 +59,6 @@ async def test_a_node_whose_issuer_is_away_lets_callers_come_again_later(is_away
             with pytest.raises(Refused) as refused:
                 await keeper.admit(caller)
             assert (refused.value.status, refused.value.close) == (503, Close.RESTARTING)
-            assert refused.value.headers == {"retry-after": "5"}
+            assert int(refused.value.headers["retry-after"]) > 0
         else:
             assert (await keeper.admit(caller)).user == "ann"
