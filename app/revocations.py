@@ -42,7 +42,7 @@ class Revocations:
 
     async def refresh(self) -> None:
         """Reads what was revoked, and closes the connections that this concerns. Raises StoreUnavailable."""
-        known = await self._store.list()
+        known = tuple(await self._store.list())
         is_new = known != self._known
         if is_new:
             self._learn(known)
