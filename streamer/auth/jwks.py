@@ -97,13 +97,17 @@ class JwksKeys:
 
     async def _refresh(self) -> None:
         try:
-            keys = jwk_set.usable(await asyncio.to_thread(self._fetch), self._algorithms)
+            keys = await asyncio.to_thread(self._read)
         except _FAULTS as error:
             self._failed(error)
         else:
             self._learned(keys)
         finally:
             self._task = None
+
+    def _read(self) -> Sequence[SetKey]:
+        """In a thread: the call blocks, and a document may be large."""
+        return jwk_set.usable(self._fetch(), self._algorithms)
 
     def _learned(self, keys: Sequence[SetKey]) -> None:
         ids = [key.key_id for key in keys]
