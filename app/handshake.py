@@ -114,6 +114,10 @@ class Doorkeeper:
                 door.take(time.monotonic())
             raise
 
+    async def keep_keys(self) -> None:
+        """Keeps the keys of issuers fresh for ever; see `Authenticator`."""
+        await self._authenticator.keep_keys()
+
     async def renew(self, principal: Principal, token: str) -> Principal:
         """What a fresh token says of the same caller. Raises Refused."""
         renewed = await self._authenticated(token)

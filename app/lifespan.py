@@ -92,8 +92,10 @@ class Life:
         """Starts everything that goes on by itself."""
         start, beat_s = self._node.tasks.start, self._settings.session_beat_s
         start(self._take_part(), "beat")
+        start(self._node.doorkeeper.keep_keys(), "keys")
         start(_kept_fresh(self._parts.workers, beat_s, self._workers_seen), "peers worker")
         start(_kept_fresh(self._parts.nodes, self._settings.session_dead_s / 2), "peers app")
+        start(self._parts.revocations.run(beat_s), "revocations")
         start(self._parts.rereads.run(), "rereads")
         start(ClockWatch(lambda: self._store.clock_offset_s, self._node.metrics).run(beat_s), "clock")
         start(self._node.registrar.run(), "registrar")
@@ -122,6 +124,8 @@ class Life:
 
     async def _take_part(self) -> None:
         await reached(self._settings, self._store)
+        with contextlib.suppress(StoreUnavailable):  # it answered just now; else they are read with the next beat
+            await self._parts.revocations.refresh()
         await self._beat.once()  # a node that serves can be found by the others
         self._node.health.store_was_seen = True
         log.info("node_ready", node=self._node.node_id)

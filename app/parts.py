@@ -28,6 +28,7 @@ from app.renewal import Renewals
 from app.reread import Rereads
 from app.rest.states import States
 from app.resume import ADMITTED, Resumes
+from app.revocations import Revocations
 from app.submit import Submits
 from app.tasks import Tasks
 from app.watch import Watches
@@ -108,7 +109,8 @@ class Parts:
             submitter=self.kinds.submitter(registry, store.requests, intake.Policy.of(settings), tell=self.hints.tell),
         )
         host = address.advertised(settings.advertise_host, settings.internal_host)
-        doorkeeper = self.kinds.doorkeeper(settings)
+        self.revocations = Revocations(store.revocations, hub)
+        doorkeeper = self.kinds.doorkeeper(settings, self.revocations.is_revoked)
         roster = Roster(Presence(store.connections, self.nodes))
         self.node = Node(
             node_id=node_id,

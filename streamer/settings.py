@@ -5,8 +5,9 @@ fields must agree on is checked by `checked_for_node` and `checked_for_worker`, 
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -61,9 +62,9 @@ class Settings(BaseSettings):
     auth_mode: Literal["jwt", "off"] = "jwt"
     jwt_secret: SecretStr | None = None
     jwt_public_key: str | None = None  # PEM; "\n" may be written as backslash and n
-    jwt_jwks_url: str | None = None
+    jwt_jwks_url: Annotated[tuple[str, ...] | None, NoDecode, CommaSeparated] = None  # several: one for each issuer
     jwt_algorithms: Annotated[tuple[str, ...] | None, NoDecode, CommaSeparated] = None  # None: what fits the key
-    jwt_issuer: str | None = None
+    jwt_issuer: Annotated[tuple[str, ...] | None, NoDecode, CommaSeparated] = None  # None: anybody
     jwt_audience: str | None = None
     jwt_tenant_claim: str = "tenant_id"
     jwt_permissions_claim: str = "permissions"
@@ -157,15 +158,47 @@ def is_loopback(host: str) -> bool:
 
 
 def _auth_faults(settings: Settings) -> Iterable[str]:
-    if settings.jwt_jwks_url is not None:
-        yield f"{PREFIX}JWT_JWKS_URL is not supported yet: set {PREFIX}JWT_SECRET or {PREFIX}JWT_PUBLIC_KEY."
+    ways = [f"{PREFIX}{name.upper()}" for name in _KEYS if getattr(settings, name)]
     if settings.auth_mode == "off":
         if not is_loopback(settings.host):
             yield f"{PREFIX}AUTH_MODE=off is for this machine only: set {PREFIX}HOST to 127.0.0.1, not {settings.host}."
-    elif settings.jwt_secret is None and settings.jwt_public_key is None:
-        yield f"Set {PREFIX}JWT_SECRET or {PREFIX}JWT_PUBLIC_KEY, by which tokens are checked."
-    elif settings.jwt_secret is not None and settings.jwt_public_key is not None:
-        yield f"Set one of {PREFIX}JWT_SECRET and {PREFIX}JWT_PUBLIC_KEY, not both."
+    elif not ways:
+        yield (
+            f"Set {PREFIX}JWT_SECRET or {PREFIX}JWT_PUBLIC_KEY or {PREFIX}JWT_JWKS_URL, by which tokens are checked."
+        )
+    elif len(ways) > 1:
+        yield f"Set only one of {', '.join(ways)}."
+    yield from _jwks_faults(settings.jwt_jwks_url or (), settings.jwt_issuer or ())
+
+
+_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")
+
+
+def _jwks_faults(urls: Sequence[str], issuers: Sequence[str]) -> Iterable[str]:
+    for url in urls:
+        if not _is_key_url(url):
+            yield (
+                f"{PREFIX}JWT_JWKS_URL must be an https:// URL without a password; http:// is for this machine only."
+            )
+    if len(urls) > 1 and len(set(issuers)) != len(urls):
+        yield (
+            f"{PREFIX}JWT_JWKS_URL has {len(urls)} URLs: {PREFIX}JWT_ISSUER must name as many different issuers, "
+            "in the same order."
+        )
+
+
+def _is_key_url(url: str) -> bool:
+    """Who answers under it says who may come in, so it must be who it says."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return "@" not in parts.netloc and bool(host) and (parts.scheme == "https" or _is_near(parts.scheme, host))
+
+
+def _is_near(scheme: str, host: str) -> bool:
+    return scheme == "http" and is_loopback(host)
 
 
 def _cluster_faults(settings: Settings) -> Iterable[str]:

@@ -15,7 +15,8 @@ from app.rest.call import Call
 from app.rest.cancel import cancel
 from app.rest.stream import follow
 from app.rest.submit import submit
-from streamer.errors import InvalidMessage, NotFound, PayloadTooLarge, StreamerError
+from streamer.errors import Forbidden, InvalidMessage, NotFound, PayloadTooLarge, StreamerError, Unauthorized
+from streamer.telemetry import audit
 
 Handler = Callable[[Call], Awaitable[Response | None]]
 """Answers a call; None: it has done so itself."""
@@ -62,6 +63,8 @@ class Methods:
         try:
             return await handler(call)
         except Refused as refused:
+            if isinstance(refused.error, Unauthorized | Forbidden):
+                audit.record("refused", None, result=refused.error.code, frame="call", source_ip=call.hello.address)
             return answers.turned_away(refused, time.time())
         except ClientDisconnect:  # in the middle of its body: nobody is told
             return None

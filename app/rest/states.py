@@ -12,6 +12,7 @@ from streamer.jobs import ids
 from streamer.jobs.model import WAITING, Failure, Job, Status
 from streamer.protocol import frames
 from streamer.store.base import RequestQueue
+from streamer.telemetry import audit
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
@@ -34,8 +35,13 @@ class States:
         own = ids.job_id(principal.tenant, principal.user, name)
         rows = await self._requests.get_many({own, name} if ids.JOB_ID.fullmatch(name) else {own})
         row = rows.get(own) or rows.get(name)
-        if row is None or not may_see(principal, row):
+        if row is None:
             raise NotFound
+        if not may_see(principal, row):
+            audit.record("refused", principal, result=NotFound.code, frame="call", job_id=row.job_id)
+            raise NotFound
+        if row.user != principal.user:
+            audit.record("watch", principal, result=row.status, job_id=row.job_id, owner=row.user)
         return row
 
     async def request_id(self, principal: Principal, name: str) -> str:

@@ -11,10 +11,10 @@ import orjson
 import typer
 
 from streamer.cli import account
+from streamer.cli.duration import duration
 from streamer.cli.operator import Operator, operating
 from streamer.cli.sentences import FAILED, INTERRUPTED
 from streamer.cli.table import table
-from streamer.cli.token import duration
 from streamer.errors import NotFound
 from streamer.jobs.model import Body, Job, Status
 from streamer.store.admin import Standing

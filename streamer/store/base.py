@@ -15,6 +15,7 @@ from streamer.jobs.model import Body, Failure, Job, Priority, Progress, Submissi
 from streamer.store.admin import Admin
 from streamer.store.feed import Feeds
 from streamer.store.looking import Looking
+from streamer.store.revocations import RevocationStore
 
 
 class Refused(Exception):
@@ -357,6 +358,7 @@ class Store(Protocol):
     events: EventLog
     inbox: Inbox
     nodes: NodeRegistry
+    revocations: RevocationStore
     admin: Admin
 
     @property

@@ -71,7 +71,7 @@ def _who(principal: Principal) -> dict[str, Any]:
     return {
         "user": principal.user,
         "tenant": principal.tenant,
-        "token_id": getattr(principal, "token_id", None),
+        "token_id": principal.token_id,
     }
 
 

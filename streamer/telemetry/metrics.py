@@ -54,7 +54,7 @@ METRICS: Final = (
     Metric(
         Counter,
         "handshakes",
-        "Handshakes: accepted, unauthorized, forbidden, full or draining.",
+        "Handshakes: accepted, unauthorized, forbidden, full, draining, limited or unavailable.",
         ("result",),
         dimensions=("result",),
     ),

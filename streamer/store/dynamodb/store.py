@@ -33,6 +33,8 @@ from streamer.store.feed import Feeds
 from streamer.store.inbox import StoredInbox
 from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
+from streamer.store.revocations import RevocationStore
+from streamer.store.revoked import StoredRevocations
 from streamer.store.turns import StoredTurns
 
 
@@ -59,6 +61,7 @@ class DynamoDBStore:
         self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
         self.inbox: Inbox = StoredInbox(side_items, clock=clock)
         self.nodes: NodeRegistry = DynamoDBNodes(client, beats, self._tables)
+        self.revocations: RevocationStore = StoredRevocations(self.nodes, clock=clock)
         self.turns: Turnstile = StoredTurns(self.nodes, clock=clock)
         self.feeds: Feeds | None = DynamoDBFeeds(client, streams, self._tables, clock=clock)
         self.requests: RequestQueue = JobQueue(

@@ -25,6 +25,8 @@ from streamer.store.feed import Feeds
 from streamer.store.inbox import StoredInbox
 from streamer.store.log import StoredLog
 from streamer.store.queue import JobQueue, Retention
+from streamer.store.revocations import RevocationStore
+from streamer.store.revoked import StoredRevocations
 from streamer.store.sqlite import file, schema
 from streamer.store.sqlite.admin import SqliteAdminRows
 from streamer.store.sqlite.connections import SqliteConnections
@@ -65,6 +67,7 @@ class SqliteStore:
         self.events: EventLog = StoredLog(side_items, clock=clock, ttl_ms=retention.outcome_ms)
         self.inbox: Inbox = StoredInbox(side_items, clock=clock)
         self.nodes: NodeRegistry = SqliteNodes(self._engine)
+        self.revocations: RevocationStore = StoredRevocations(self.nodes, clock=clock)
         self.turns: Turnstile = StoredTurns(self.nodes, clock=clock)
         self.feeds: Feeds | None = None
         self.requests: RequestQueue = JobQueue(

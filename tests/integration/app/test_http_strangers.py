@@ -1,7 +1,7 @@
 """What a stranger hears over HTTP of somebody's request: what is said of one that never existed, byte for byte.
 
-Tried are all calls that name a request, by everybody to whom it does not belong and by everybody whose token is no good,
-whatever has become of it. The same for frames: `test_strangers.py`.
+Tried are all calls that name a request, by everybody to whom it does not belong and by everybody whose token is no
+good, whatever has become of it. The same for frames: `test_strangers.py`.
 """
 
 import re
@@ -17,6 +17,7 @@ from app.watch import PERMISSION
 from streamer.auth import issue_token
 from streamer.jobs import ids
 from streamer.store.base import now_ms
+from streamer.store.revocations import Revocation
 from tests.integration.app.house import Client, House, token
 from tests.integration.app.test_jobs import job_id
 from tests.integration.app.test_strangers import NOT_THERE, STATES, STRANGERS, THERE, its_own_answer_comes, stored
@@ -60,6 +61,7 @@ NO_GOOD: dict[str, Callable[[], str | None]] = {
     "no token": lambda: None,
     "no token at all": lambda: "nonsense",
     "an expired token of the owner": lambda: token("ann", "t1", expires_in_s=-5),
+    "a revoked token": revoked_token,
     "a token under another key": lambda: issue_token(
         "another secret of thirty-two bytes", user="ann", tenant="t1", permissions=["*"], expires_in_s=60
     ),
@@ -126,10 +128,9 @@ async def test_somebody_elses_request_is_like_one_that_never_existed(node: House
 
 @pytest.mark.parametrize("who", NO_GOOD)
 async def test_whose_token_is_no_good_is_told_of_that_and_of_nothing_else(node: House, who: str) -> None:
-    if hasattr(node.store, "revocations"):
-        await node.store.revocations.revoke(
-            Revocation(tenant="t1", user="mallory", revoked_ms=now_ms() + 1_000, expires_ms=now_ms() + 600_000)
-        )
+    await node.store.revocations.revoke(
+        Revocation(tenant="t1", user="mallory", revoked_ms=now_ms() + 1_000, expires_ms=now_ms() + 600_000)
+    )
     bearer = NO_GOOD[who]()
     if who == "a revoked token":
 

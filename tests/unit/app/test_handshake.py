@@ -1,7 +1,9 @@
 import pytest
 
 from app.handshake import Doorkeeper, Hello, Refused
+from streamer.protocol.codes import Close
 from streamer.settings import Settings
+from tests.support.issuer import serving
 
 OFF = Settings(auth_mode="off")
 
@@ -45,3 +47,18 @@ async def test_this_machine_may_come_without_a_token(host: str) -> None:
 async def test_a_name_that_only_points_here_may_not(host: str) -> None:
     with pytest.raises(Refused, match="localhost"):
         await Doorkeeper(OFF).admit(hello(host=host))
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+async def test_a_node_whose_issuer_is_away_lets_callers_come_again_later(is_away: bool) -> None:
+    async with serving("i") as (issuer,):
+        keeper = Doorkeeper(Settings(jwt_jwks_url=issuer.url))
+        issuer.status = 503 if is_away else 200
+        caller = hello(authorization=f"Bearer {issuer.token('ann')}")
+        if is_away:
+            with pytest.raises(Refused) as refused:
+                await keeper.admit(caller)
+            assert (refused.value.status, refused.value.close) == (503, Close.RESTARTING)
+            assert int(refused.value.headers["retry-after"]) > 0
+        else:
+            assert (await keeper.admit(caller)).user == "ann"

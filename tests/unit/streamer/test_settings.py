@@ -92,14 +92,26 @@ def test_good_settings_pass_and_are_given_back() -> None:
     assert settings.checked_for_worker() is settings
     assert settings.checked_for_auth() is settings
     assert fit(auth_mode="off", jwt_secret=None).checked_for_node()
+    for url in ("https://issuer.example/keys", "http://localhost:1/keys", "http://[::1]/keys", "http://127.0.0.1/"):
+        assert fit(jwt_secret=None, jwt_jwks_url=url).checked_for_node()
+    several = fit(jwt_secret=None, jwt_jwks_url="https://a, https://b", jwt_issuer="a, b").checked_for_node()
+    assert (several.jwt_jwks_url, several.jwt_issuer) == (("https://a", "https://b"), ("a", "b"))
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"jwt_secret": None}, "Set STREAMER_JWT_SECRET or"),
-        ({"jwt_public_key": "PEM"}, "not both"),
-        ({"jwt_jwks_url": "https://issuer/keys"}, "JWKS_URL is not supported yet"),
+        ({"jwt_public_key": "PEM"}, "Set only one of STREAMER_JWT_SECRET, STREAMER_JWT_PUBLIC_KEY."),
+        ({"jwt_jwks_url": "https://issuer/keys"}, "Set only one of STREAMER_JWT_SECRET, STREAMER_JWT_JWKS_URL."),
+        ({"jwt_secret": None, "jwt_jwks_url": "http://issuer/keys"}, "must be an https:// URL"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://a:b@issuer/keys"}, "without a password"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://[issuer/keys"}, "must be an https:// URL"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https:///keys"}, "must be an https:// URL"),
+        ({"jwt_secret": None, "jwt_jwks_url": "file:///keys"}, "must be an https:// URL"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://a,https://b"}, "JWT_ISSUER must name as many"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://a,https://b", "jwt_issuer": "a"}, "as many different issuers"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://a,https://b", "jwt_issuer": "a,a"}, "in the same order"),
         ({"auth_mode": "off", "host": "0.0.0.0"}, "AUTH_MODE=off is for this machine only"),
     ],
 )

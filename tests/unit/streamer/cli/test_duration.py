@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 import typer
 
-from streamer.cli.token import duration
+from streamer.cli.duration import duration
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)])

@@ -1,5 +1,6 @@
 """Tokens: who is let in, and that a refusal tells nothing."""
 
+import asyncio
 import base64
 import json
 import time
@@ -13,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.auth import DEVELOPER, Authenticator, Principal, issue_token
-from streamer.errors import ConfigurationError, Forbidden, Unauthorized
+from streamer.errors import ConfigurationError, Forbidden, ServiceUnavailable, Unauthorized
 from streamer.settings import Settings
+from tests.support.issuer import Issuer, serving
+from tests.support.until import until
 
 SECRET = "0123456789abcdef0123456789abcdef"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -223,3 +226,102 @@ async def test_a_token_for_development() -> None:
     assert (found.user, found.tenant, found.permissions) == ("u", "t", frozenset({"a", "b"}))
     with pytest.raises(ConfigurationError, match="32 bytes"):
         issue_token("short", user="u", tenant="t", permissions=[], expires_in_s=60)
+
+
+async def test_the_id_and_the_time_of_a_token() -> None:
+    found = await by_secret().authenticate(signed(jti="é" * 128, iat=1_700_000_000.5))
+    assert (found.token_id, found.issued) == ("é" * 128, 1_700_000_000.5)
+    found = await by_secret().authenticate(signed())
+    assert (found.token_id, found.issued) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"jti": 7},
+        {"jti": "é" * 129},
+        {"jti": "\ud800"},
+        {"iat": "1700000000"},
+        {"iat": True},
+        {"iat": float("nan")},
+        {"iat": -(10**400)},
+        {"iat": 4_000_000_000},
+        {"exp": 10**400},
+    ],
+)
+async def test_ids_and_times_that_do_not_hold(changed: dict[str, Any]) -> None:
+    await refuse(signed(**changed))
+
+
+async def test_a_token_for_development_has_an_id_and_a_time() -> None:
+    tokens = [
+        issue_token(SECRET, user="u", tenant="t", permissions=[], expires_in_s=60, issuer="i", audience="a")
+        for _ in range(2)
+    ]
+    first, second = [await by_secret(jwt_issuer="i", jwt_audience="a").authenticate(token) for token in tokens]
+    assert first.token_id != second.token_id
+    assert first.issued is not None
+    assert abs(first.issued - time.time()) < 60
+
+
+async def test_one_key_of_several_issuers() -> None:
+    either = by_secret(jwt_issuer="i, j")
+    for issuer in ("i", "j"):
+        assert await either.authenticate(signed(iss=issuer))
+    for nobody in ("i, j", "k", None, ["i"], 7):
+        whole = json.dumps(claims(iss=nobody)).encode()
+        await refuse(jwt.PyJWS().encode(whole, SECRET, "HS256"), either)
+
+
+def by_set(*issuers: Issuer, **settings: Any) -> Authenticator:
+    return Authenticator(Settings(jwt_jwks_url=[issuer.url for issuer in issuers], **settings))
+
+
+async def test_keys_of_an_issuer_are_read_from_its_set() -> None:
+    async with serving("i") as (issuer,):
+        authenticator = by_set(issuer)
+        assert (await authenticator.authenticate(issuer.token("ann", "t"))).user == "ann"
+        assert await authenticator.authenticate(issuer.token(iss="anybody"))
+        await refuse(signed(), authenticator)
+        await refuse(Issuer().token(), authenticator)  # its key has the same id
+        await refuse(issuer.token(iss="x"), by_set(issuer, jwt_issuer="i"))
+
+
+async def test_each_of_several_issuers_has_its_own_keys() -> None:
+    async with serving("i", "j") as (first, second):
+        authenticator = by_set(first, second, jwt_issuer="i,j")
+        for issuer in (first, second):
+            assert await authenticator.authenticate(issuer.token())
+        await refuse(first.token(iss="j"), authenticator)
+        await refuse(second.token(iss="i"), authenticator)
+        for nobody in ("k", None):
+            await refuse(first.token(iss=nobody), authenticator)
+        for junk in (None, "x", "a.b.c"):
+            await refuse(junk, authenticator)
+
+
+async def test_one_issuer_that_is_away_keeps_nobody_else_out() -> None:
+    async with serving("i", "j") as (first, second):
+        authenticator = by_set(first, second, jwt_issuer="i,j")
+        second.status = 500
+        with pytest.raises(ServiceUnavailable):
+            await authenticator.authenticate(second.token())
+        assert await authenticator.authenticate(first.token())
+
+
+async def test_keys_are_kept_fresh_from_before_the_first_token() -> None:
+    async with serving("i", "j") as (first, second):
+        authenticator = by_set(first, second, jwt_issuer="i,j")
+        keeping = asyncio.create_task(authenticator.keep_keys())
+        await until(lambda: first.asked and second.asked)
+        for issuer in (first, second):
+            assert await authenticator.authenticate(issuer.token())
+        keeping.cancel()
+        assert (first.asked, second.asked) == (1, 1)
+    await by_secret().keep_keys()
+    await Authenticator(Settings(auth_mode="off")).keep_keys()
+
+
+def test_an_issuers_set_has_no_secrets() -> None:
+    with pytest.raises(ConfigurationError, match="HS256 does not go with the key"):
+        Authenticator(Settings(jwt_jwks_url="https://i.example/keys", jwt_algorithms="RS256,HS256"))
