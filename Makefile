@@ -7,6 +7,8 @@ DEV_READY := $(VENV)/.dev
 CODE := streamer app workers tests benchmarks
 STORES ?= sqlite,dynamodb
 export STREAMER_TEST_STORES := $(STORES)
+SIDE_BY_SIDE ?= 3
+BESIDE = -n $(SIDE_BY_SIDE) --dist worksteal
 WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra speed
 
@@ -48,12 +50,13 @@ contract: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## what a store promises,
 integration: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## a real server or worker in this process
 	$(BIN)/pytest tests/integration
 
-e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## real processes, real sockets, real signals
-	$(BIN)/pytest tests/e2e
+e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## real processes, real sockets, real signals (SIDE_BY_SIDE=3)
+	$(BIN)/pytest tests/e2e $(BESIDE) -m "not alone and not compose and not browser"
+	$(BIN)/pytest tests/e2e -m alone
 
 coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and integration, with the branch coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest $(BESIDE) tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report $(if $(WITH_DYNAMODB),,--omit='streamer/store/dynamodb/*')
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from streamer.jobs import ids
-from tests.support.dynamodb_local import DynamoDBLocal
+from tests.support.dynamodb_local import GIVEN_URL, DynamoDBLocal
 from tests.support.store import Engine
 
 AWS_PREFIX = os.environ.get("STREAMER_CONTRACT_AWS_PREFIX")
@@ -21,6 +21,15 @@ STORES = os.environ.get("STREAMER_TEST_STORES", "sqlite,dynamodb").split(",")
 
 settings.register_profile("streamer", deadline=None, print_blob=True)
 settings.load_profile("streamer")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Processes that share the tests of one run share its server too: each would need half a gigabyte for its own."""
+    if "dynamodb" in STORES and not config.option.collectonly:
+        server = DynamoDBLocal().start()
+        config.add_cleanup(server.stop)
+        os.environ[GIVEN_URL] = server.url
 
 
 @pytest.fixture(scope="session")

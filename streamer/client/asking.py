@@ -50,5 +50,10 @@ def ack(request_id: str) -> bytes:
     return orjson.dumps({"type": "ack", "request_id": request_id})
 
 
+def auth(token: str) -> bytes:
+    """A fresh token for this connection."""
+    return orjson.dumps({"type": "auth", "token": token})
+
+
 def ping(ping_id: int) -> bytes:
     return orjson.dumps({"type": "ping", "id": ping_id})

@@ -1,8 +1,6 @@
 """Opening a socket: the handshake, and what a refusal says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +15,7 @@ from streamer.client import control, events
 from streamer.client.control import Welcome
 from streamer.client.errors import CannotConnect, HandshakeRefused
 from streamer.client.link import lost
+from streamer.client.tokens import Tokens
 from streamer.protocol.codes import VERSION_1
 
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
@@ -29,50 +28,30 @@ _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-Token = str | Callable[[], str | Awaitable[str]]
-"""A JWT, or who makes one: called for every handshake."""
-
-
 class Opened(NamedTuple):
-    """A socket whose node has said welcome."""
+    """A socket whose node has said welcome, and the token that it took."""
 
     socket: ClientConnection
     welcome: Welcome
+    token: str | None
 
 
 class Dialer:
     """Opens sockets to one address, each with the token of its moment."""
 
-    def __init__(self, url: str, token: Token | None, open_timeout_s: float) -> None:
+    def __init__(self, url: str, tokens: Tokens, open_timeout_s: float) -> None:
+        self.tokens = tokens
         self._url = url
-        self._token = token
         self._open_timeout_s = open_timeout_s
-
-    @property
-    def renews_token(self) -> bool:
-        """Whether another try may have another token."""
-        return callable(self._token)
 
     async def dial(self) -> Opened:
         """Raises CannotConnect, and HandshakeRefused with the server's code."""
-        token = await self._current_token()
+        token = await self.tokens.next()
         try:
             async with asyncio.timeout(self._open_timeout_s):
                 return await _open(self._url, token)
         except TimeoutError as error:
             raise CannotConnect(f"{self._url} did not answer within {self._open_timeout_s:g} s.") from error
-
-    async def _current_token(self) -> str | None:
-        if self._token is None or isinstance(self._token, str):
-            return self._token
-        try:
-            async with asyncio.timeout(self._open_timeout_s):
-                token = self._token()
-                return await token if isawaitable(token) else token
-        except TimeoutError as error:
-            raise CannotConnect(f"There was no token within {self._open_timeout_s:g} s.") from error
-        except Exception as error:  # the seam to the caller's own code, which may ask a server that is down
-            raise CannotConnect(f"There is no token: {error!r}.") from error
 
 
 def address(url: str) -> str:
@@ -87,7 +66,7 @@ def address(url: str) -> str:
 async def _open(url: str, token: str | None) -> Opened:
     try:
         socket = await open_socket(url, **_arguments(url, token))
-        return Opened(socket, await _welcome(url, socket))
+        return Opened(socket, await _welcome(url, socket), token)
     except InvalidStatus as refusal:
         raise refused(refusal.response) from refusal
     except ConnectionClosed as closed:

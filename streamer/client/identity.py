@@ -10,11 +10,13 @@ ACKS_KEPT: Final = 1_000
 
 
 class Identity:
-    """The connection id that outlives sockets, how often the session came back, and its inbox."""
+    """The connection id that outlives sockets, until when its token is good, how often the session came back, and its
+    inbox."""
 
     def __init__(self, welcome: Welcome) -> None:
         self.welcome = welcome  # the newest
         self.connection_id = welcome.connection_id
+        self.token_expires_at = welcome.token_expires_at
         self.reconnects = 0
         self.inbox: Sequence[Offer] = welcome.inbox or ()
         self._acks: dict[str, None] = {}  # the newest last; the server may not have heard of them
@@ -22,6 +24,7 @@ class Identity:
     def came_back(self, welcome: Welcome) -> None:
         """Another node took us in; by which connection id it knows us is said by its `resumed`."""
         self.welcome = welcome
+        self.token_expires_at = welcome.token_expires_at
         self.reconnects += 1
         if welcome.inbox is not None:
             self.inbox = [offer for offer in welcome.inbox if offer.request_id not in self._acks]

@@ -67,7 +67,7 @@ class Keeper:
             return over
 
     def _visit(self, opened: Opened) -> Visit:
-        return Visit(opened.socket, self._requests, self.identity, self._clock, may_leave=self._reconnect)
+        return Visit(opened, self._dialer.tokens, self._requests, self.identity, self._clock, may_leave=self._reconnect)
 
     def stop(self) -> None:
         """The next loss is the end."""
@@ -97,7 +97,7 @@ class Keeper:
         if visit.has_left or not self._reconnect:
             return self._reconnect
         needs_token = self.loss.code == Close.TOKEN_EXPIRED
-        return self.loss.may_reconnect and (not needs_token or self._dialer.renews_token)
+        return self.loss.may_reconnect and (not needs_token or self._dialer.tokens.may_change)
 
     def _count(self, visit: Visit) -> None:
         """A node that took us in and ended it before it had answered counts as one that did not take us in."""
@@ -113,7 +113,7 @@ class Keeper:
         log.debug("cannot come back yet: %s", refused)
         if not isinstance(refused, HandshakeRefused):
             return
-        if refused.status == _UNAUTHORIZED and not self._dialer.renews_token:
+        if refused.status == _UNAUTHORIZED and not self._dialer.tokens.may_change:
             raise ConnectionLost(Close.TOKEN_REJECTED, str(refused)) from refused
         if refused.status == _FORBIDDEN:
             raise ConnectionLost(Close.FORBIDDEN, str(refused)) from refused

@@ -39,6 +39,11 @@ class Session:
         return self._keeper.identity.connection_id
 
     @property
+    def token_expires_at(self) -> float | None:
+        """When the token that the newest node has expires, in Unix seconds; None where that is not said."""
+        return self._keeper.identity.token_expires_at
+
+    @property
     def inbox(self) -> Sequence[Offer]:
         """The outcomes of durable requests that the newest node offered, less those that were acknowledged since."""
         return tuple(self._keeper.identity.inbox)

@@ -3,24 +3,23 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final
-
-from websockets.asyncio.client import ClientConnection
+from typing import Any
 
 from streamer.client import asking, control, events
 from streamer.client.clock import Clock
 from streamer.client.control import Drain, Resumed
+from streamer.client.dialogue import Dialogue
 from streamer.client.errors import ConnectionLost
 from streamer.client.events import Failed, Problem
+from streamer.client.handshake import Opened
 from streamer.client.identity import Identity
 from streamer.client.link import Link
+from streamer.client.renewal import Renewal
 from streamer.client.requests import ASKED_AGAIN_AFTER_MS, Requests
 from streamer.client.submission import Submission, Way
+from streamer.client.tokens import Tokens
 
 log = logging.getLogger(__name__)
-
-ANSWER_S: Final = 60.0
-"""For the answer to a `resume`. A node that gives none is left: another may know more."""
 
 
 class Visit:
@@ -31,10 +30,12 @@ class Visit:
     """
 
     def __init__(
-        self, socket: ClientConnection, requests: Requests, identity: Identity, clock: Clock, *, may_leave: bool
+        self, opened: Opened, tokens: Tokens, requests: Requests, identity: Identity, clock: Clock, *, may_leave: bool
     ) -> None:
         heartbeat_s = identity.welcome.heartbeat_ms / 1000
-        self._link = Link(socket, self._take, heartbeat_s=heartbeat_s, clock=clock)
+        self._link = Link(opened.socket, self._take, heartbeat_s=heartbeat_s, clock=clock)
+        self._dialogue = Dialogue(self._link, clock)
+        self._renewal = Renewal(tokens, opened.token, self._dialogue, clock)
         self._requests = requests
         self._identity = identity
         self._clock = clock
@@ -44,7 +45,6 @@ class Visit:
         self.has_left = False  # we went, as we were asked to
         self.is_over = False  # the socket is gone
         self._drain: asyncio.Future[Drain] = asyncio.get_running_loop().create_future()
-        self._answer: asyncio.Future[Problem | None] | None = None  # to the `resume` under way; None: it was heeded
         self._is_leaving = False
         self._aside: set[asyncio.Task[None]] = set()  # what ends with the socket
         self._group = asyncio.TaskGroup()
@@ -123,23 +123,13 @@ class Visit:
         """Asks for these, and as often as the node says that it cannot answer now. False where it does not."""
         for submission in batch:
             self._requests.asked(submission)
-        while (problem := await self._refusal_of(asking.resume(batch, claim))) is not None:
+        resume = asking.resume(batch, claim)
+        while (problem := await self._dialogue.ask(resume, heeded_by="resumed")) is not None:
             if not problem.retryable:
                 self._requests.refuse(batch, problem)
                 return False
             await self._clock.sleep(_pause_s(problem))
         return True
-
-    async def _refusal_of(self, resume: bytes) -> Problem | None:
-        """Returns when the frame was answered, None where it was heeded."""
-        answer: asyncio.Future[Problem | None] = asyncio.get_running_loop().create_future()
-        self._answer = answer
-        self._link.send(resume)
-        await self._clock.within(ANSWER_S, _end_of(answer))
-        if not answer.done():
-            log.warning("The node does not say what became of the open requests. Reconnecting.")
-            self._link.abort()
-        return await answer
 
     async def _go_when_asked(self) -> None:
         drain = await self._drain
@@ -181,6 +171,12 @@ class Visit:
                 self._take_resumed(control.resumed(frame, self._identity.connection_id))
             case "subscribed":
                 self._subscribed(str(frame.get("job_id")))
+            case "token_expiring":
+                if (renewal := self._renewal.expiring()) is not None:
+                    self._start(renewal)
+            case "authenticated":
+                self._identity.token_expires_at = frame.get("token_expires_at")
+                self._dialogue.heeded("authenticated")
             case "drain":
                 if self._may_leave and not self._drain.done():
                     self._drain.set_result(control.drain(frame))
@@ -192,14 +188,7 @@ class Visit:
         self._identity.connection_id = resumed.connection_id
         for submission in self._requests.resumed(resumed):
             self.cancel(submission)
-        self._answer_resume(None)
-
-    def _answer_resume(self, problem: Problem | None) -> bool:
-        """False where no `resume` waits for its answer."""
-        if self._answer is None or self._answer.done():
-            return False
-        self._answer.set_result(problem)
-        return True
+        self._dialogue.heeded("resumed")
 
     def _subscribed(self, job_id: str) -> None:
         submission = self._requests.get(job_id)
@@ -208,8 +197,8 @@ class Visit:
             self.cancel(submission)
 
     def _take_refusal(self, problem: Problem) -> None:
-        """It names no request: it is of a `resume`, or of something that the node could not read."""
-        if not self._answer_resume(problem):
+        """It names no request: it is of a `resume` or `auth`, or of something that the node could not read."""
+        if not self._dialogue.refused(problem):
             log.warning("the server could not read a frame: %s", problem.as_exception())
 
     async def _ask_later(self, submission: Submission, problem: Problem) -> None:
@@ -228,7 +217,3 @@ class Visit:
 
 def _pause_s(problem: Problem) -> float:
     return (ASKED_AGAIN_AFTER_MS if problem.after_ms is None else problem.after_ms) / 1000
-
-
-async def _end_of(answer: asyncio.Future[Problem | None]) -> None:
-    await asyncio.wait([answer])

@@ -10,6 +10,10 @@ from streamer.jobs import ids
 from tests.support.store import Engine
 from tests.support.system import System, system
 
+HERE = Path(__file__).parent
+STORY_S = 120
+"""The time limit of a story that states none: others are told beside it, on as few cores."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A story that is marked `each_wakeup` is told with all ways in which workers hear of work, and with each alone."""
@@ -22,6 +26,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if _is_for_dynamodb(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(STORY_S))
 
 
 def _is_for_dynamodb(item: pytest.Item) -> bool:

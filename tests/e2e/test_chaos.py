@@ -11,6 +11,7 @@ from tests.support.store import Engine
 MINUTES = {"sqlite": 0.5, "dynamodb": 1.0}
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(480)
 async def test_chaos(own_engine: Engine, tmp_path: Path) -> None:
     minutes = MINUTES[own_engine.name]

@@ -11,6 +11,7 @@ CONNECTIONS = 50
 JOBS_EACH = 20
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_a_thousand_jobs_over_fifty_connections(streamer: System) -> None:
     urls = [await (await streamer.node()).url() for _ in range(2)]

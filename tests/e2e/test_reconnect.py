@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import STORES
 from tests.support.metrics import metric
 from tests.support.processes import Process
 from tests.support.system import System
 from tests.support.until import until
 from tests.support.wire import WireClient
 
+on_one_store = pytest.mark.parametrize("engine", STORES[:1], indirect=True)
+"""For what happens between sockets: all that the store gives to it is told in other stories, on each."""
 WALK = {"steps": 30, "step_s": 0.1, "say": "done"}
 
 
@@ -135,6 +138,7 @@ async def test_a_node_that_comes_back_on_its_old_port_knows_no_one(streamer: Sys
     await streamer.check()
 
 
+@on_one_store
 async def test_a_worker_that_cannot_reach_the_node(streamer: System) -> None:
     """Both reach the store: the outcome comes, later."""
     node = await streamer.node(STREAMER_ADVERTISE_HOST="127.0.0.9")  # where nobody listens
@@ -172,6 +176,7 @@ async def has_slow_readers(node: Process) -> bool:
     return await metric(node, "streamer_slow_readers_total") > 0
 
 
+@on_one_store
 async def test_two_tabs_of_one_user_resume_the_same_requests(streamer: System) -> None:
     nodes = [await streamer.node(), await streamer.node()]
     await streamer.worker()

@@ -16,6 +16,7 @@ JOBS_EACH = 5
 CALLS_PER_CLIENT = 3  # re-bind, one read of all rows, the inbox
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_every_client_of_a_node_that_dies_resumes_at_another(streamer: System) -> None:
     first, second = await streamer.node(), await streamer.node()

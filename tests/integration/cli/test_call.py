@@ -50,6 +50,18 @@ async def test_the_result_is_json_on_stdout() -> None:
     assert node.headers[0]["Authorization"] == "Bearer t"
 
 
+@pytest.mark.parametrize("shown", [(), ("--json",), ("--chunks",)])
+async def test_what_is_said_about_the_connection_is_not_shown(shown: tuple[str, ...]) -> None:
+    said = [{"type": kind, "timestamp": 1.0} for kind in ("token_expiring", "authenticated", "of_the_future")]
+    async with FakeNode().running() as node:
+        command = asyncio.create_task(streamer("call", "report", "--url", node.url, "--id", "r", *shown))
+        await answer(node, *said, *JOB)
+        result = await command
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert not any(frame["type"] in result.stdout for frame in said)
+    assert node.heard.empty()
+
+
 async def test_every_event_as_a_line() -> None:
     async with FakeNode().running() as node:
         command = asyncio.create_task(streamer("call", "report", "--url", node.url, "--id", "r", "--json"))

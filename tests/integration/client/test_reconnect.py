@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from streamer.client import ConnectionLost, HandshakeRefused, Session, connect
+from streamer.client.dialogue import ANSWER_S
 from streamer.client.requests import Requests
-from streamer.client.visit import ANSWER_S
 from streamer.protocol.codes import Close, may_reconnect
 from tests.integration.client.fake_clock import FakeClock
 from tests.integration.client.fake_node import (
@@ -151,7 +151,7 @@ async def test_a_node_that_never_says_what_became_of_the_requests_is_left(caplog
         await node.joined(3)
         await node.resumed()
         await is_served(session, node)
-    assert "does not say what became" in caplog.text
+    assert "owes an answer (`resumed`" in caplog.text
 
 
 async def test_a_refusal_that_says_when_to_come_again_is_heeded() -> None:
