@@ -1,8 +1,6 @@
 """`streamer jobs`: what waits, runs and failed, and what an operator does about it."""
 
 import asyncio
-import contextlib
-import getpass
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
@@ -12,7 +10,7 @@ import typer
 
 from streamer.cli import account
 from streamer.cli.duration import duration
-from streamer.cli.operator import Operator, operating
+from streamer.cli.operator import Operator, operating, whoever
 from streamer.cli.sentences import FAILED, INTERRUPTED
 from streamer.cli.table import table
 from streamer.errors import NotFound
@@ -169,11 +167,8 @@ async def _all_redriven(queue: str, action: str) -> tuple[int, int]:
 
 
 def _audit_redrive(dead: str, again: Job) -> None:
-    operator = None
-    with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
-        operator = getpass.getuser()
     whose = {"owner": again.user, "owner_tenant": again.tenant, "action": again.action, "job_id": again.job_id}
-    audit.record("redrive", None, result=again.status, operator=operator, redrive_of=dead, **whose)
+    audit.record("redrive", None, result=again.status, operator=whoever(), redrive_of=dead, **whose)
 
 
 async def _purged(job_id: str) -> None:

@@ -1,6 +1,7 @@
 """An operator at the store: what the commands change there, and whom they tell of it."""
 
 import contextlib
+import getpass
 import logging
 import sys
 import time
@@ -131,6 +132,13 @@ async def operating() -> AsyncIterator[Operator]:
             await store.check()
             caller = await stack.enter_async_context(Caller(cluster_keys(settings)[0])) if _has_key(settings) else None
             yield Operator(store, None if caller is None else caller.post)
+
+
+def whoever() -> str | None:
+    """The account that runs the command, for the audit; None where it has no name, as in a container."""
+    with contextlib.suppress(OSError, KeyError):
+        return getpass.getuser()
+    return None
 
 
 def _has_key(settings: Settings) -> bool:

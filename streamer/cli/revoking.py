@@ -13,12 +13,13 @@ import typer
 from streamer.auth.principal import Principal, principal_of
 from streamer.cli.duration import duration
 from streamer.cli.jobs import run
-from streamer.cli.operator import operating
+from streamer.cli.operator import operating, whoever
 from streamer.cli.sentences import FAILED
 from streamer.cli.table import age, table, utc
 from streamer.settings import Settings
 from streamer.store.base import now_ms
 from streamer.store.revocations import Revocation
+from streamer.telemetry import audit
 
 STANDARD: Final = timedelta(days=7)
 HEADER: Final = ("TENANT", "USER", "TOKEN ID", "REVOKED", "EXPIRES", "REASON")
@@ -72,6 +73,7 @@ def revoke(
     async def stored() -> None:
         async with operating() as operator:
             await operator.store.revocations.revoke(revocation)
+            _audit(subject, "revoked", reason=reason or None)
 
     run(stored())
     typer.echo(f"Revoked {subject} until {utc(revocation.expires_ms)}: seen within {settings.session_beat_s:g} s.")
@@ -105,12 +107,20 @@ def restore(token: Token = None, tenant: Tenant = None, user: User = None, jti: 
     async def lifted() -> bool:
         async with operating() as operator:
             store = operator.store.revocations
-            return await store.lift(subject.tenant, user=subject.user, token_id=subject.token_id)
+            if not await store.lift(subject.tenant, user=subject.user, token_id=subject.token_id):
+                return False
+            _audit(subject, "restored")
+            return True
 
     if not run(lifted()):
         typer.echo(f"Nothing was revoked of {subject}.", err=True)
         raise typer.Exit(FAILED)
     typer.echo(f"Restored {subject}.")
+
+
+def _audit(subject: "Subject", result: str, **about: Any) -> None:
+    whose = {"owner": subject.user, "owner_tenant": subject.tenant, "owner_token_id": subject.token_id}
+    audit.record("revoke", None, result=result, operator=whoever(), **whose, **about)
 
 
 def _subject(token: str | None, tenant: str | None, user: str | None, token_id: str | None) -> Subject:
