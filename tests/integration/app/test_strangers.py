@@ -20,6 +20,7 @@ from streamer.jobs.model import Failure, Job, Progress
 from streamer.protocol import codec, messages
 from streamer.protocol.codes import Close
 from streamer.store.base import now_ms
+from streamer.store.revocations import Revocation
 from tests.integration.app.actions import gates, runs
 from tests.integration.app.house import Client, House, house, token
 from tests.integration.app.test_jobs import job_id
@@ -225,38 +226,68 @@ async def test_who_may_watch_may_do_no_more(node: House, v1: bool) -> None:
     await nothing_stays_behind(node, other)
 
 
-@pytest.mark.parametrize("grace_s", [0.0, 3_600.0], ids=["closed", "in its grace"])
-async def test_whose_token_has_expired_is_not_heard_any_more(tmp_path: Path, grace_s: float) -> None:
+async def expires(_: House, late: Connection) -> None:
+    await until(lambda: late.outbox.closed or late.is_expired)
+
+
+async def is_revoked(node: House, late: Connection) -> None:
+    principal = late.principal
+    now = now_ms()
+    await node.store.revocations.revoke(
+        Revocation(
+            tenant=principal.tenant, user=None, token_id=principal.token_id, revoked_ms=now, expires_ms=now + AN_HOUR_MS
+        )
+    )
+    await until(lambda: late.outbox.closed)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a token ends while its socket is there. `code` None: in its grace, the socket is still open."""
+
+    lasts_s: float
+    grace_s: float
+    comes: Callable[[House, Connection], Awaitable[None]]
+    code: Close | None
+
+
+ENDS = {
+    "expired": End(3, 0.0, expires, Close.TOKEN_EXPIRED),
+    "expired, in its grace": End(3, 3_600.0, expires, None),
+    "revoked": End(3_600, 0.0, is_revoked, Close.TOKEN_REJECTED),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
+async def test_whose_token_has_ended_is_not_heard_any_more(tmp_path: Path, end: End) -> None:
     """Not even by its own requests: this one does not heed the close, and goes on."""
-    async with house(tmp_path, token_grace_s=grace_s) as node:
-        await nothing_is_done_for_an_expired_token(node, is_closed=not grace_s)
+    async with house(tmp_path, token_grace_s=end.grace_s) as node:
+        owner = await node.client(v1=True)
+        late = await node.client(token(expires_in_s=end.lasts_s), v1=True)
+        late.socket.transport.pause_reading()
+        names = [f"{kind}-{state}" for kind in FRAMES for state in THERE]
+        for name in names:
+            await THERE[name.partition("-")[2]](node, owner, name)
+        before = [await stored(node, name) for name in names]
+        connection = node.node.hub.get(late.connection_id)
+        assert connection is not None
+        await end.comes(node, connection)
+        for name in names:
+            frame = FRAMES[name.partition("-")[0]]
+            for named in (name, job_id(name)):
+                await late.send(**frame(named))
+        late.socket.transport.resume_reading()
+        await is_told_of_the_end_alone(late, end, 2 * len(names))
+        await until(lambda: end.code is None or node.node.hub.get(late.connection_id) is None)
+        assert [await stored(node, name) for name in names] == before
 
 
-async def nothing_is_done_for_an_expired_token(node: House, *, is_closed: bool) -> None:
-    owner = await node.client(v1=True)
-    late = await node.client(token(expires_in_s=3), v1=True)
-    late.socket.transport.pause_reading()
-    names = [f"{kind}-{state}" for kind in FRAMES for state in THERE]
-    for name in names:
-        await THERE[name.partition("-")[2]](node, owner, name)
-    before = [await stored(node, name) for name in names]
-    connection = node.node.hub.get(late.connection_id)
-    assert connection is not None
-    await until(lambda: connection.outbox.closed if is_closed else connection.is_expired)
-    for name in names:
-        frame = FRAMES[name.partition("-")[0]]
-        for named in (name, job_id(name)):
-            await late.send(**frame(named))
-    late.socket.transport.resume_reading()
-    if is_closed:
-        assert [frame["type"] for frame in await late.rest()] == ["token_expiring"]
-        assert await late.closed() == Close.TOKEN_EXPIRED
-        await until(lambda: node.node.hub.get(late.connection_id) is None)
-    else:
-        assert (await late.next())["type"] == "token_expiring"
-        refusals = await late.take(2 * len(names))
-        assert {(each["type"], each["error"]["code"], each["final"]) for each in refusals} == {
-            ("error", "UNAUTHORIZED", False)
-        }
-        assert await late.is_silent()
-    assert [await stored(node, name) for name in names] == before
+async def is_told_of_the_end_alone(late: Client, end: End, asked: int) -> None:
+    if end.code is not None:
+        assert {frame["type"] for frame in await late.rest()} <= {"token_expiring"}
+        assert await late.closed() == end.code
+        return
+    assert (await late.next())["type"] == "token_expiring"
+    refusals = [(each["type"], each["error"]["code"], each["final"]) for each in await late.take(asked)]
+    assert set(refusals) == {("error", "UNAUTHORIZED", False)}
+    assert await late.is_silent()
