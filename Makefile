@@ -56,7 +56,7 @@ e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## real processes, real socket
 
 coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and integration, with the branch coverage gate
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest $(BESIDE) tests/unit tests/contract tests/integration
+	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report $(if $(WITH_DYNAMODB),,--omit='streamer/store/dynamodb/*')
 

@@ -136,8 +136,10 @@ async def _registered(system: System) -> Sequence[str]:
 
 
 def _living(system: System) -> set[str | None]:
-    """Node and session ids of the processes that run; a worker that was late goes on under another one."""
+    """Node and session ids of the processes that run. A worker that was late goes on under another one, and its former
+    row is there for a while, to be found dead."""
     running = [process for process in system.processes if process.exit_code is None]
     events = [event for process in running for event in process.events()]
     names = [event.get(field) for event in events for field in ("node", "session", "next")]
-    return {name for name in names if name is not None}
+    former = {event["session"] for event in events if event["event"] == "session_late"}
+    return {name for name in names if name is not None} - former
