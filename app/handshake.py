@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from app.limits import Buckets
+from app.limits import Buckets, TokenBucket
 from app.proxies import DIRECT, FORWARDED_FOR, Proxies, bucket_key
 from streamer.auth import Authenticator, Principal
 from streamer.errors import Forbidden, RateLimited, ServiceUnavailable, StreamerError, Unauthorized
@@ -103,16 +103,22 @@ class Doorkeeper:
 
         Sockets count for the limit of their address, calls only where they are refused: those may be many.
         """
-        door = self._addresses.of(bucket_key(hello.address), time.monotonic())
-        wait_ms = door.wait_ms(time.monotonic()) if hello.is_call else door.take(time.monotonic())
+        wait_ms = self._door(hello).wait_ms(time.monotonic())
         if wait_ms:
             raise limited(wait_ms)
+        if not hello.is_call:
+            self._door(hello).take(time.monotonic())
         try:
             return await self._admit(hello)
         except Refused:
             if hello.is_call:
-                door.take(time.monotonic())
+                self._door(hello).take(time.monotonic())
             raise
+
+    def _door(self, hello: Hello) -> TokenBucket:
+        """Of the caller's address; one that nobody knows has no limit."""
+        now = time.monotonic()
+        return self._addresses.of(bucket_key(hello.address), now) if hello.address else TokenBucket(0, now)
 
     async def keep_keys(self) -> None:
         """Keeps the keys of issuers fresh for ever; see `Authenticator`."""

@@ -1,7 +1,7 @@
 """How much one connection, user or tenant may ask of this node."""
 
-from collections import Counter
-from collections.abc import Hashable
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from streamer.auth import Principal
@@ -13,7 +13,8 @@ REFUSALS_S: Final = 10.0
 MIN_REFUSALS: Final = 100.0
 """So many seconds' worth of messages, and at least so many of them, may be refused in a row before the connection is
 closed with 4429; a tenth of the rate is forgiven for good."""
-MIN_KEPT: Final = 1_000
+MAX_BUCKETS: Final = 65_536
+"""Of one table, some 20 MB: beyond that whoever was seen last longest ago starts anew."""
 
 
 class TokenBucket:
@@ -58,45 +59,54 @@ class TokenBucket:
 class Buckets:
     """A bucket for each key: made when it is asked for, forgotten when it is as good as a new one."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, most: int = MAX_BUCKETS) -> None:
         self._rate = rate
-        self._buckets: dict[Hashable, TokenBucket] = {}
-        self._look_at = MIN_KEPT  # so many are there when the next look for full ones is worth it
+        self._most = most
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()  # whoever was here last stands last
 
     def of(self, key: Hashable, now: float) -> TokenBucket:
+        """That bucket, for now: not to be kept."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            if len(self._buckets) >= self._look_at:
-                self._buckets = {name: each for name, each in self._buckets.items() if not each.is_full(now)}
-                self._look_at = max(MIN_KEPT, 2 * len(self._buckets))
+            self._forget(now)
             bucket = self._buckets[key] = TokenBucket(self._rate, now)
+        else:
+            self._buckets.move_to_end(key)
         return bucket
+
+    def _forget(self, now: float) -> None:
+        while self._buckets:
+            oldest = next(iter(self._buckets))
+            if len(self._buckets) < self._most and not self._buckets[oldest].is_full(now):
+                return
+            del self._buckets[oldest]
 
     def __len__(self) -> int:
         return len(self._buckets)
 
 
 class Allowance:
-    """What a connection may still send: by a bucket of its own and one that all connections of its user share."""
+    """What a connection may still send: by a bucket of its own, and by those that its user's connections share."""
 
-    __slots__ = ("_own", "_refusals", "_user", "_users")
+    __slots__ = ("_own", "_refusals", "_shared", "_user")
 
-    def __init__(self, rate: float, now: float, *, users: Buckets | None = None, user: Hashable = None) -> None:
+    def __init__(self, rate: float, now: float, *, shared: Sequence[Buckets] = (), user: Hashable = None) -> None:
         self._own = TokenBucket(rate, now)
-        self._users = users  # None: there is no limit per user
+        self._shared = shared
         self._user = user
         self._refusals = TokenBucket(rate / 10 or 1.0, now, burst=max(MIN_REFUSALS, rate * REFUSALS_S))
 
     def take(self, now: float) -> int:
         """0: taken. Else so many milliseconds from now there will be one to take."""
-        if self._users is None:
-            return self._own.take(now)
-        return max(self._own.take(now), self._users.of(self._user, now).take(now))
+        wait_ms = self._own.take(now)
+        for buckets in self._shared:
+            wait_ms = max(wait_ms, buckets.of(self._user, now).take(now))
+        return wait_ms
 
     def owe(self, count: int, now: float) -> None:
         self._own.owe(count)
-        if self._users is not None:
-            self._users.of(self._user, now).owe(count)
+        for buckets in self._shared:
+            buckets.of(self._user, now).owe(count)
 
     def is_abused(self, now: float) -> bool:
         """Told of a message that came though it was over the limit: whether there were too many of those."""
@@ -104,22 +114,21 @@ class Allowance:
 
 
 class Allowances:
-    """The allowances of a node's connections."""
+    """The allowances of a node's connections. Calls over HTTP have one bucket for all calls of a user, as large as that
+    of a connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._rate = settings.rate_limit
-        self._users = Buckets(settings.rate_limit_per_user) if settings.rate_limit_per_user else None
+        self._of_users = (Buckets(settings.rate_limit_per_user),) if settings.rate_limit_per_user else ()
+        self._of_calls = (Buckets(settings.rate_limit), *self._of_users)
 
     def of(self, principal: Principal, now: float) -> Allowance:
         """Of a socket. `now`: monotonic seconds."""
-        return self._with(self._rate, principal, now)
+        return Allowance(self._rate, now, shared=self._of_users, user=(principal.tenant, principal.user))
 
     def of_call(self, principal: Principal, now: float) -> Allowance:
-        """Of one call over HTTP: only its user's limit is one for it."""
-        return self._with(0.0, principal, now)
-
-    def _with(self, rate: float, principal: Principal, now: float) -> Allowance:
-        return Allowance(rate, now, users=self._users, user=(principal.tenant, principal.user))
+        """Of one call over HTTP."""
+        return Allowance(0.0, now, shared=self._of_calls, user=(principal.tenant, principal.user))
 
 
 class Seats:

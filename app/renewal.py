@@ -33,11 +33,13 @@ class Renewals:
                 if refused.close is Close.RESTARTING:  # the keys cannot be had now: it may try again
                     raise refused.error from refused
                 log.info("token_refused", connection=connection.connection_id, result=refused.result)
-                connection.outbox.close(refused.close, refused.error.message)
+                connection.outbox.close(Close.TOKEN_REJECTED, "the token was rejected")
+                return
+            if connection.outbox.closed:
                 return
             if connection.renewals == number:
                 connection.principal = principal
                 connection.renewed()
-                await self._watches.judge_again(connection)
             if connection.speaks_v1:
                 connection.outbox.put(frames.authenticated(connection.principal.expires, time.time()))
+            await self._watches.withdraw(connection)

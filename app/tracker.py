@@ -66,6 +66,7 @@ class Tracker:
         "filling",
         "heard",
         "is_served",
+        "is_strangers",
         "is_watched",
         "is_watcher",
         "job_id",
@@ -85,6 +86,7 @@ class Tracker:
         self.job_id = job_id
         self.request_id = request_id  # by which this connection knows the job
         self.is_watcher = is_watcher  # was let in by `subscribe`, whoever the job belongs to
+        self.is_strangers = False  # another user's, which this one watches by permission; set by `watch`
         self.takes_chunks = False  # set by `_choose`
         self.chunks = 0  # pieces of output that were sent: the index of the next one
         self.done = False  # the outcome was given out

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from app import faults
@@ -40,12 +39,14 @@ class Watches:
         A job that is unknown, expired, or not for this caller, is refused in the same words.
         """
         with faults.answering(connection, message.job_id):
+            asker = connection.principal
             await self._bindings.settled(connection)
-            row = await self._visible(connection, message.job_id)
+            row = await self._visible(connection, asker, message.job_id)
             tracker = _tracker(connection, message)
             if tracker is None:
                 _tell_subscribed(connection, row)
             else:
+                tracker.is_strangers = row.user != asker.user
                 await self._watch(connection, tracker, row)
 
     async def unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
@@ -60,27 +61,29 @@ class Watches:
             if connection.speaks_v1:
                 connection.outbox.put(frames.unsubscribed(message.job_id, row, time.time()))
 
-    async def judge_again(self, connection: Connection) -> None:
-        """Its token is another one: what it may not watch any more ends, as if it had said `unsubscribe`."""
-        watched = [tracker.job_id for tracker in connection.trackers.values() if tracker.is_watcher]
-        if not watched or connection.principal.may(PERMISSION):
+    async def withdraw(self, connection: Connection) -> None:
+        """The caller may have lost the permission: then nothing more of what it watches of others comes, from now on,
+        and it is told so."""
+        if connection.principal.may(PERMISSION):
             return
-        rows: Mapping[str, Job] = {}
-        with contextlib.suppress(StoreUnavailable):  # then all that it watches ends: it may subscribe anew
-            rows = await self._requests.get_many(watched)
-        for job_id in watched:
-            if job_id not in rows or rows[job_id].user != connection.principal.user:
-                await self.unsubscribe(connection, Unsubscribe(job_id))
+        withdrawn = [tracker for tracker in connection.trackers.values() if tracker.is_watcher and tracker.is_strangers]
+        for tracker in withdrawn:
+            connection.forget(tracker)
+        for tracker in withdrawn:
+            with contextlib.suppress(StoreUnavailable):  # the listeners remove it later
+                await self._listeners.unsubscribe(connection, tracker.job_id)
+            if connection.speaks_v1:
+                connection.outbox.put(frames.unsubscribed(tracker.job_id, None, time.time()))
 
-    async def _visible(self, connection: Connection, job_id: str) -> Job:
+    async def _visible(self, connection: Connection, asker: Principal, job_id: str) -> Job:
+        """`asker`: who was behind the connection when it asked; its token then and its token now must both do."""
         row = await self._requests.get(job_id)
-        principal = connection.principal  # read after that: it may have another token by now
         if row is None:
             raise NotFound
-        if not may_see(principal, row):
-            audit.record("refused", principal, result=NotFound.code, frame="subscribe", job_id=job_id)
+        if not (may_see(asker, row) and may_see(connection.principal, row)):
+            audit.record("refused", asker, result=NotFound.code, frame="subscribe", job_id=job_id)
             raise NotFound
-        audit.record("watch", principal, result=row.status, job_id=job_id, owner=row.user)
+        audit.record("watch", asker, result=row.status, job_id=job_id, owner=row.user)
         return row
 
     async def _watch(self, connection: Connection, tracker: Tracker, row: Job) -> None:

@@ -112,8 +112,7 @@ async def test_who_may_not_watch_any_more_hears_no_more_of_others(node: House) -
         await bob.send(type="subscribe", job_id=watched)
         await bob.next("subscribed")
     await renew(bob, token("bob"))
-    ended = next(frame for frame in bob.seen if frame["type"] == "unsubscribed")
-    assert ended["job_id"] == job.job_id
+    assert (await bob.next("unsubscribed"))["job_id"] == job.job_id
     assert await node.store.subscriptions.list_by_request(job.job_id) == []
     done = await node.requests.complete(job, b'"the secret"', 2)
     await node.deliver(done, "outcome", 2, outcome(done), c=[bob.connection_id])

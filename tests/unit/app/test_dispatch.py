@@ -7,6 +7,7 @@ import pytest
 
 from app.dispatch import Dispatch
 from app.limits import Allowance
+from streamer.protocol.codes import Close
 from streamer.registry import Registry
 from streamer.telemetry.metrics import Metrics
 from tests.unit.app.parts import Socket, connection
@@ -87,3 +88,26 @@ async def test_a_ping_is_answered_however_busy_the_connection_is(stage: Stage) -
 async def test_a_request_for_what_nobody_knows_is_refused_by_its_id(stage: Stage) -> None:
     refusal = stage.said(action="nothing", id="r1")
     assert (refusal["error"]["code"], refusal["request_id"], refusal["final"]) == ("INVALID_ACTION", "r1", False)
+
+
+async def test_a_client_whose_token_has_expired_may_renew_it_and_no_more(stage: Stage) -> None:
+    stage.connection.is_expired = True
+    for frame, about in [*ABOUT, ({"action": "nothing", "id": "r2"}, "r2")]:
+        refusal = stage.said(**frame)
+        assert (refusal["error"]["code"], refusal.get("request_id")) == ("UNAUTHORIZED", about)
+    assert stage.said(type="ping")["type"] == "pong"
+    assert stage.said(type="auth")["error"]["code"] == "INVALID_MESSAGE"  # and not refused for its sender
+    assert not stage.connection.outbox.closed
+
+
+@pytest.mark.parametrize("text", ['{"type":"ping"}', "no JSON", None], ids=["frames", "nonsense", "binary"])
+async def test_who_goes_on_and_on_while_it_is_refused_is_closed(stage: Stage, text: str | None) -> None:
+    stage.connection.allowance = Allowance(0.001, 0.0)
+    stage.connection.allowance.owe(1_000_000, 0.0)
+    tries = 0
+    while not stage.connection.outbox.closed:
+        tries += 1
+        stage.dispatch.take(stage.connection, text)
+    assert tries > 100
+    assert len(stage.socket.frames) == tries - 1
+    assert stage.socket.sent[-1]["code"] == Close.TOO_MANY_MESSAGES

@@ -1,4 +1,4 @@
-from app.limits import MIN_KEPT, Allowance, Allowances, Buckets, Seats, TokenBucket
+from app.limits import Allowance, Allowances, Buckets, Seats, TokenBucket
 from streamer.auth import Principal
 from streamer.settings import Settings
 
@@ -62,8 +62,16 @@ def test_all_connections_of_a_user_share_what_the_user_has() -> None:
     assert first.take(0.0) == 2_001
 
 
+def test_calls_of_a_user_share_what_a_connection_has() -> None:
+    allowances = Allowances(Settings(rate_limit=1))
+    ann, bob = (Principal(name, "t1", frozenset(), None) for name in ("ann", "bob"))
+    assert [allowances.of_call(ann, 0.0).take(0.0) for _ in range(3)] == [0, 0, 1_001]
+    assert allowances.of_call(bob, 0.0).take(0.0) == 0
+    assert allowances.of(ann, 0.0).take(0.0) == 0
+
+
 def test_the_longer_wait_is_told() -> None:
-    allowance = Allowance(0.5, 0.0, users=Buckets(1), user="ann")
+    allowance = Allowance(0.5, 0.0, shared=[Buckets(1)], user="ann")
     assert allowance.take(0.0) == 0
     assert allowance.take(0.0) == 2_001
 
@@ -79,11 +87,19 @@ def test_who_goes_on_over_the_limit_is_found_out() -> None:
 
 def test_buckets_that_are_full_again_are_forgotten() -> None:
     buckets = Buckets(1)
-    for number in range(MIN_KEPT):
+    for number in range(100):
         buckets.of(number, 0.0).take(0.0)
-    assert buckets.of(0, 0.0) is buckets.of(0, 0.5)
+    assert buckets.of(0, 0.5) is buckets.of(0, 0.5)
     buckets.of("new", 0.5)
-    assert len(buckets) == MIN_KEPT + 1
-    for number in range(MIN_KEPT):
-        buckets.of((number, "later"), 100.0)
+    assert len(buckets) == 101
+    buckets.of("later", 100.0)
     assert len(buckets) == 1
+
+
+def test_a_table_of_buckets_is_bounded() -> None:
+    buckets = Buckets(1, most=3)
+    for name in "abcabd":
+        buckets.of(name, 0.0).take(0.0)
+    assert len(buckets) == 3
+    assert [buckets.of(name, 0.0).wait_ms(0.0) > 0 for name in "ab"] == [True, True]
+    assert buckets.of("c", 0.0).wait_ms(0.0) == 0

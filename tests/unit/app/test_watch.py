@@ -11,12 +11,14 @@ from app.binding import Bindings
 from app.catchup import Behind, CatchUps
 from app.connection import Connection
 from app.listeners import Listeners
-from app.watch import Watches
+from app.watch import PERMISSION, Watches
+from streamer.auth import Principal
+from streamer.errors import StoreUnavailable
 from streamer.jobs.model import Job, Status
 from streamer.protocol.messages import Seen, Subscribe, Unsubscribe
 from streamer.store.base import RequestQueue
 from tests.support.until import until
-from tests.unit.app.parts import Socket, connection, job
+from tests.unit.app.parts import ANN, Socket, connection, job
 
 
 @dataclass
@@ -28,6 +30,7 @@ class World:
     calls: int = 0
     go: asyncio.Event = field(default_factory=asyncio.Event)
     caught_up: list[str] = field(default_factory=list)
+    is_away: bool = False  # does not forget subscriptions now
 
     async def settled(self, _: Connection) -> None: ...
 
@@ -42,6 +45,8 @@ class World:
         return row
 
     async def unsubscribe(self, watcher: Connection, _: str) -> Job:
+        if self.is_away:
+            raise StoreUnavailable
         self.subscribed.discard(watcher.connection_id)
         return self.row
 
@@ -139,3 +144,67 @@ async def test_who_watches_as_much_as_it_may_can_still_ask_what_it_watches(
     stage.world.row = replace(stage.world.row, job_id="another")
     await stage.subscribe()
     assert stage.socket.frames[-1]["error"]["code"] == "RATE_LIMITED"
+
+
+# --- a permission comes and goes ----------------------------------------------------------------------------
+
+WATCHER = replace(ANN, user="bob", permissions=frozenset({PERMISSION}))
+NO_MORE = replace(WATCHER, permissions=frozenset())
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["the store answers", "the store is away"])
+async def test_who_may_watch_no_more_is_told_that_it_does_not(stage: Stage, is_away: bool) -> None:
+    stage.connection.principal = WATCHER
+    stage.world.go.set()
+    await stage.subscribe()
+    stage.world.is_away = is_away
+    await stage.watches.withdraw(stage.connection)
+    assert stage.told == ["subscribed"]
+    stage.connection.principal = NO_MORE
+    await stage.watches.withdraw(stage.connection)
+    assert stage.told == ["subscribed", "unsubscribed"]
+    assert not stage.connection.trackers
+    assert bool(stage.world.subscribed) is is_away
+
+
+async def test_ones_own_jobs_are_watched_without_a_permission(stage: Stage) -> None:
+    stage.world.go.set()
+    await stage.subscribe()
+    await stage.watches.withdraw(stage.connection)
+    assert stage.told == ["subscribed"]
+    assert stage.connection.trackers
+
+
+async def test_a_plain_client_that_may_watch_no_more_just_hears_nothing(stage: Stage) -> None:
+    stage.connection = connection(stage.socket, principal=WATCHER)
+    stage.world.go.set()
+    await stage.subscribe()
+    stage.connection.principal = NO_MORE
+    await stage.watches.withdraw(stage.connection)
+    assert (stage.told, stage.connection.trackers) == ([], {})
+
+
+async def test_a_permission_that_is_taken_back_while_a_subscribe_waits_is_gone(stage: Stage) -> None:
+    stage.connection.principal = WATCHER
+    subscribing = await begun(stage)
+    stage.connection.principal = NO_MORE
+    await stage.watches.withdraw(stage.connection)
+    stage.world.go.set()
+    await subscribing
+    assert stage.told == ["unsubscribed"]
+    assert not stage.world.subscribed
+    assert not stage.world.caught_up
+
+
+@pytest.mark.parametrize(("before", "after"), [(WATCHER, NO_MORE), (NO_MORE, WATCHER)], ids=["taken", "given"])
+async def test_a_subscribe_is_judged_by_the_token_it_came_under_and_by_the_newest(
+    stage: Stage, before: Principal, after: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def renewed(_: object, watcher: Connection) -> None:
+        watcher.principal = after
+
+    monkeypatch.setattr(World, "settled", renewed)
+    stage.connection.principal = before
+    await stage.subscribe()
+    assert stage.socket.frames[-1]["error"]["code"] == "NOT_FOUND"
+    assert not stage.connection.trackers
