@@ -126,9 +126,9 @@ class Allowances:
         """Of a socket. `now`: monotonic seconds."""
         return Allowance(self._rate, now, shared=self._of_users, user=(principal.tenant, principal.user))
 
-    def of_call(self, principal: Principal, now: float) -> Allowance:
-        """Of one call over HTTP."""
-        return Allowance(0.0, now, shared=self._of_calls, user=(principal.tenant, principal.user))
+    def take_call(self, principal: Principal, now: float) -> int:
+        """For one call over HTTP: 0, or in how many milliseconds there will be room for it."""
+        return Allowance(0.0, now, shared=self._of_calls, user=(principal.tenant, principal.user)).take(now)
 
 
 class Seats:

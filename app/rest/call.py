@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 from app import endpoint, handshake, stay
 from app.connection import Connection
 from app.handshake import Hello
+from app.limits import Allowance
 from app.node import Node
 from app.outbox import Outbox
 from app.outbox import Send as SendFrame
 from streamer.auth import Principal
-from streamer.errors import InvalidMessage, PayloadTooLarge
+from streamer.errors import InvalidMessage, PayloadTooLarge, RateLimited
 from streamer.jobs import ids
 from streamer.protocol.codes import Close
 
@@ -39,10 +40,14 @@ class Call:
         return Hello.of_call(self.request.scope, self.node.proxies)
 
     async def admit(self) -> Principal:
-        """Who is calling. Raises Refused, also where this node is leaving."""
+        """Who is calling. Raises Refused, also where this node is leaving, and RateLimited."""
         if self.node.health.is_draining:
             raise handshake.draining()
-        return await self.node.doorkeeper.admit(self.hello)
+        principal = await self.node.doorkeeper.admit(self.hello)
+        wait_ms = self.node.allowances.take_call(principal, time.monotonic())
+        if wait_ms:
+            raise RateLimited(after_ms=wait_ms)
+        return principal
 
     async def body(self) -> bytes:
         """All of it. Raises PayloadTooLarge as soon as it is known to be longer than a frame may be, and InvalidMessage
@@ -83,7 +88,7 @@ class Call:
         node = self.node
         connection_id = ids.connection_id(node.node_id)
         outbox = Outbox(send, connection_id, on_overflow)
-        allowance = node.allowances.of_call(principal, time.monotonic())
+        allowance = Allowance(0.0, time.monotonic())  # the call was counted when it was admitted
         on_gap = node.fillings.gap
         return Connection(
             connection_id, principal, outbox, allowance, speaks_v1=speaks_v1, on_gap=on_gap, listens=listens

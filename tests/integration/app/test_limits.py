@@ -102,6 +102,18 @@ async def test_calls_count_where_they_are_refused(tmp_path: Path) -> None:
         assert 90 <= int(limited.headers["Retry-After"]) <= 100
 
 
+async def test_calls_of_a_user_share_a_limit(tmp_path: Path) -> None:
+    async with house(tmp_path, rate_limit=0.5) as node:
+        headers = {"Authorization": f"Bearer {token()}"}
+        url = f"{node.server.url}/v1/requests"
+        async with aiohttp.ClientSession(headers=headers) as session:
+            said = [await session.get(url) for _ in range(2)]
+            other = await session.get(url, headers={"Authorization": f"Bearer {token('bob')}"})
+        assert [answer.status for answer in said] == [200, 429]
+        assert int(said[1].headers["Retry-After"]) in (1, 2)
+        assert other.status == 200
+
+
 async def test_whoever_says_nothing_is_cut(tmp_path: Path) -> None:
     async with house(tmp_path, handshake_timeout_s=0.3) as node:
         host, port = node.server.url.removeprefix("http://").split(":")

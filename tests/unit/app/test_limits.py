@@ -65,8 +65,8 @@ def test_all_connections_of_a_user_share_what_the_user_has() -> None:
 def test_calls_of_a_user_share_what_a_connection_has() -> None:
     allowances = Allowances(Settings(rate_limit=1))
     ann, bob = (Principal(name, "t1", frozenset(), None) for name in ("ann", "bob"))
-    assert [allowances.of_call(ann, 0.0).take(0.0) for _ in range(3)] == [0, 0, 1_001]
-    assert allowances.of_call(bob, 0.0).take(0.0) == 0
+    assert [allowances.take_call(ann, 0.0) for _ in range(3)] == [0, 0, 1_001]
+    assert allowances.take_call(bob, 0.0) == 0
     assert allowances.of(ann, 0.0).take(0.0) == 0
 
 
