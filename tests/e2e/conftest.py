@@ -1,12 +1,14 @@
 """Each end-to-end test has tables, or a file, of its own: it sees no processes of another test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from streamer.client import events
 from streamer.jobs import ids
+from tests.support.contract import contract
 from tests.support.store import Engine
 from tests.support.system import System, system
 
@@ -34,6 +36,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_for_dynamodb(item: pytest.Item) -> bool:
     chosen = getattr(getattr(item, "callspec", None), "params", {})
     return chosen.get("wakeups") is not None and chosen.get("engine") == "sqlite"
+
+
+@pytest.fixture(autouse=True)
+def what_the_python_client_hears(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every frame that comes to it is held against the AsyncAPI document, as `WireClient` does with its own."""
+    faults: list[str] = []
+    read = events.read
+
+    def checked(text: bytes) -> events.Frame:
+        frame = read(text)
+        fault = contract().fault_in_received(frame)
+        if fault is not None:
+            faults.append(fault)
+        return frame
+
+    monkeypatch.setattr(events, "read", checked)
+    yield
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from streamer.protocol.codes import Close
+from tests.support.contract import Contract, contract
 from tests.support.processes import Process, Processes, processes
 from tests.support.until import PATIENT_S
 from tests.support.wild_frames import Sent, frames
@@ -35,10 +36,6 @@ ENV = {
     "STREAMER_CLUSTER_SECRET": "a cluster secret for tests",
     "STREAMER_RATE_LIMIT": "0",
     "STREAMER_MAX_IN_FLIGHT": "100000",
-}
-KNOWN = {
-    *("response", "acknowledgment", "progress", "chunk", "complete", "error", "pong", "welcome", "resumed"),
-    *("subscribed", "unsubscribed", "cancelling", "authenticated", "retrying", "token_expiring"),
 }
 CODES = {
     *("VALIDATION_ERROR", "INVALID_ACTION", "INVALID_MESSAGE", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"),
@@ -58,6 +55,7 @@ class Fuzzer:
     heard: Counter[str] = field(default_factory=Counter)  # by type, and of errors by code
     closes: Counter[int] = field(default_factory=Counter)
     warm_kib: int = 0
+    spoken: Contract = field(default_factory=lambda: contract(()))
 
     async def batch(self, messages: list[Sent]) -> None:
         """Sends them, and waits until the node has answered what came after them."""
@@ -105,7 +103,8 @@ class Fuzzer:
                 return
 
     def _judge(self, frame: dict[str, Any]) -> None:
-        assert frame["type"] in KNOWN, frame
+        fault = self.spoken.fault_in_received(frame)
+        assert fault is None, fault
         if frame["type"] == "error":
             assert frame["error"]["code"] in CODES, frame
             self.heard[frame["error"]["code"]] += 1
