@@ -1,10 +1,13 @@
 """What an engine gives, of which `store.queue`, `store.log` and `store.inbox` make the contracts of `store.base`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from streamer.jobs.lifecycle import Transition
 from streamer.jobs.model import Aside, Entry, Job
+
+MAX_MS: Final = 1 << 53
+"""After everything, in Unix milliseconds."""
 
 
 class Made(NamedTuple):
@@ -58,10 +61,10 @@ class Rows(Protocol):
         ...
 
     async def newest_in(
-        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None, until_ms: int = MAX_MS
     ) -> Sequence[Made]:
         """The user's jobs of one part of that index, newest first, from behind a place on, whether that is still taken
-        or not. Less than `limit`: there are no more."""
+        or not; else those that were made until then (Unix milliseconds). Less than `limit`: there are no more."""
         ...
 
     async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:

@@ -12,14 +12,13 @@ from streamer.errors import InvalidMessage
 from streamer.jobs import ids
 from streamer.jobs.model import Job, Status
 from streamer.store.admin import JobPage
-from streamer.store.engine import Made, Rows
+from streamer.store.engine import MAX_MS, Made, Rows
 from streamer.store.fan_out import each
 
 AHEAD: Final = 100
 """Rows that are read at a time where most may not have the status that was asked for."""
 MAX_LOOKED: Final = 500
 """Rows that are read for one page of those that have a status; what is left is for the next page."""
-MAX_MS: Final = 1 << 53
 
 Read = Callable[[Collection[str]], Awaitable[Mapping[str, Job]]]
 """`RequestQueue.get_many`."""
@@ -28,6 +27,7 @@ Read = Callable[[Collection[str]], Awaitable[Mapping[str, Job]]]
 class Listing:
     """One page of a user's jobs.
 
+    * `_top`: when the first job of the first page was made: newer ones are on no later page.
     * `_at`: by part of the index, the last place that was given; None at the beginning.
     * `_heads`: by part, what was read and not given yet.
     * `_ended`: the parts of which everything was read.
@@ -38,7 +38,10 @@ class Listing:
         self._tenant = tenant
         self._user = user
         parts = rows.user_shards
-        self._at: list[Made | None] = [None] * parts if cursor is None else _positions(cursor, parts)
+        self._top = MAX_MS
+        self._at: list[Made | None] = [None] * parts
+        if cursor is not None:
+            self._top, self._at = _positions(cursor, parts)
         self._heads: Sequence[deque[Made]] = [deque() for _ in range(parts)]
         self._ended: set[int] = set()
 
@@ -55,6 +58,7 @@ class Listing:
                 if len(jobs) == limit:
                     return JobPage(jobs, self._cursor)
                 self._at[part] = made
+                self._top = made.created_ms if self._top == MAX_MS else self._top
                 job = rows.get(made.job_id)
                 if job is not None and status in (None, job.status):
                     jobs.append(job)
@@ -76,24 +80,25 @@ class Listing:
 
     async def _fill(self, part: int, found: Sequence[tuple[int, Made]], limit: int) -> None:
         after = next((made for place, made in reversed(found) if place == part), self._at[part])
-        read = await self._rows.newest_in(part, self._tenant, self._user, limit=limit, after=after)
+        read = await self._rows.newest_in(part, self._tenant, self._user, limit=limit, after=after, until_ms=self._top)
         self._heads[part].extend(read)
         if len(read) < limit:
             self._ended.add(part)
 
     @property
     def _cursor(self) -> str:
-        return base64.urlsafe_b64encode(orjson.dumps(self._at, default=list)).decode()
+        return base64.urlsafe_b64encode(orjson.dumps([self._top, self._at], default=list)).decode()
 
 
-def _positions(cursor: str, parts: int) -> list[Made | None]:
+def _positions(cursor: str, parts: int) -> tuple[int, list[Made | None]]:
     try:
         found = orjson.loads(base64.b64decode(cursor, b"-_", validate=True))
     except (ValueError, binascii.Error):
         raise InvalidMessage(_REFUSAL) from None
-    if type(found) is not list or len(found) != parts or not all(_is_place(each) for each in found):
-        raise InvalidMessage(_REFUSAL)
-    return [None if position is None else Made(*position) for position in found]
+    match found:
+        case [int() as top, list() as places] if _is_time(top) and len(places) == parts and all(map(_is_place, places)):
+            return top, [None if place is None else Made(*place) for place in places]
+    raise InvalidMessage(_REFUSAL)
 
 
 def _is_place(position: Any) -> bool:
@@ -101,9 +106,12 @@ def _is_place(position: Any) -> bool:
         case None:
             return True
         case [int() as created_ms, str() as job_id]:
-            is_number = type(created_ms) is int and 0 <= created_ms <= MAX_MS
-            return is_number and ids.JOB_ID.fullmatch(job_id) is not None
+            return _is_time(created_ms) and ids.JOB_ID.fullmatch(job_id) is not None
     return False
+
+
+def _is_time(ms: int) -> bool:
+    return type(ms) is int and 0 <= ms <= MAX_MS
 
 
 _REFUSAL: Final = "The cursor is none that a list of requests has given."

@@ -53,10 +53,11 @@ async def test_jobs_of_one_moment_are_on_one_page_each(scene: Scene) -> None:
     assert sorted(found) == sorted(job.job_id for job in jobs)
 
 
-async def test_what_is_submitted_meanwhile_moves_nothing_onto_a_second_page(scene: Scene) -> None:
+async def test_what_is_submitted_meanwhile_is_on_no_later_page(scene: Scene) -> None:
     jobs = await submitted(scene, 6)
     first = await scene.store.requests.page_by_user(scene.tenant, scene.user, limit=3)
-    await scene.submit("newer")
+    for number in range(12):  # more than a page, in every part of the index
+        await scene.submit(f"newer{number}")
     rest = await scene.store.requests.page_by_user(scene.tenant, scene.user, limit=9, cursor=first.cursor)
     assert [*first.jobs, *rest.jobs] == jobs[::-1]
     assert rest.cursor is None
@@ -99,15 +100,19 @@ async def test_the_cursor_of_another_user_leads_to_nothing_of_theirs(scene: Scen
         None,
         {},
         [],
-        [[1, "0" * 32]] * 9,
-        [[True, "0" * 32]] * 4,
-        [[True, "0" * 32]],
-        [[-1, "0" * 32]] * 4,
-        [[-1, "0" * 32]],
-        [[1, "x"]] * 4,
-        [[1, "x"]],
-        [[1]] * 4,
-        ["1"],
+        [1],
+        [True, [[1, "0" * 32]]],
+        [-1, [[1, "0" * 32]] * 4],
+        ["1", [[1, "0" * 32]] * 4],
+        [1, [[1, "0" * 32]] * 9],
+        [1, [[True, "0" * 32]] * 4],
+        [1, [[True, "0" * 32]]],
+        [1, [[-1, "0" * 32]] * 4],
+        [1, [[-1, "0" * 32]]],
+        [1, [[1, "x"]] * 4],
+        [1, [[1, "x"]]],
+        [1, [[1]] * 4],
+        [1, ["1"]],
     ],
 )
 async def test_a_cursor_that_no_page_has_given_is_refused(scene: Scene, told: object) -> None:

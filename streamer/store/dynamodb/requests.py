@@ -8,7 +8,7 @@ from streamer.jobs.model import Entry, Job
 from streamer.store.dynamodb import items, keys
 from streamer.store.dynamodb.conditions import condition
 from streamer.store.dynamodb.expressions import Placeholders
-from streamer.store.engine import Made
+from streamer.store.engine import MAX_MS, Made
 
 Request = dict[str, Any]
 
@@ -100,14 +100,17 @@ def entries(
     }
 
 
-def newest(table: str, user_key: str, after: Made | None = None) -> Request:
-    """One shard of a user's jobs, the newest first."""
+def newest(table: str, user_key: str, after: Made | None = None, *, until_ms: int = MAX_MS) -> Request:
+    """One shard of a user's jobs, the newest first; without a place to start after, those made until then."""
     bind = Placeholders()
     start = {} if after is None else {"ExclusiveStartKey": _place(user_key, after)}
+    condition = f"{bind.name(keys.USER_KEY)} = {bind.value('user', items.text(user_key))}"
+    if after is None and until_ms < MAX_MS:
+        condition += f" AND {bind.name(keys.CREATED_AT)} <= {bind.value('until', items.number(until_ms))}"
     return {
         "TableName": table,
         "IndexName": keys.USER_INDEX,
-        "KeyConditionExpression": f"{bind.name(keys.USER_KEY)} = {bind.value('user', items.text(user_key))}",
+        "KeyConditionExpression": condition,
         "ScanIndexForward": False,
         **bind.bound(),
         **start,

@@ -9,7 +9,7 @@ from streamer.store.base import Refused
 from streamer.store.dynamodb import items, keys, reads, requests
 from streamer.store.dynamodb.client import Client
 from streamer.store.dynamodb.errors import ConditionFailed
-from streamer.store.engine import Made
+from streamer.store.engine import MAX_MS, Made
 from streamer.store.fan_out import each
 
 UNFINISHED_BYTES: Final = 700
@@ -74,9 +74,10 @@ class DynamoDBRows:
         return keys.USER_SHARDS
 
     async def newest_in(
-        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+        self, shard: int, tenant: str, user: str, *, limit: int, after: Made | None = None, until_ms: int = MAX_MS
     ) -> Sequence[Made]:
-        request = requests.newest(self._tables.requests, keys.job_user_keys(tenant, user)[shard], after)
+        key = keys.job_user_keys(tenant, user)[shard]
+        request = requests.newest(self._tables.requests, key, after, until_ms=until_ms)
         found = await reads.query_all(self._client, "newest", request, limit=limit)
         return [Made(int(item[keys.CREATED_AT]["N"]), item[keys.REQUEST_ID]["S"]) for item in found]
 

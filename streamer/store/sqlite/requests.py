@@ -10,7 +10,7 @@ from streamer.jobs import lifecycle
 from streamer.jobs.lifecycle import KEEP, Transition
 from streamer.jobs.model import Aside, Entry, Job
 from streamer.store.base import Refused
-from streamer.store.engine import Made
+from streamer.store.engine import MAX_MS, Made
 from streamer.store.sqlite.columns import COLUMNS, decode, encode, encode_job
 from streamer.store.sqlite.engine import Engine
 
@@ -24,7 +24,6 @@ _PUT: Final = f"INSERT OR REPLACE INTO requests ({', '.join(COLUMNS)}) VALUES ({
 _NEWEST: Final = """SELECT created_ms, job_id FROM requests
     WHERE tenant = ? AND user = ? AND (created_ms, job_id) < (?, ?) ORDER BY created_ms DESC, job_id DESC LIMIT ?"""
 _LAST_CHARACTER: Final = chr(0x10FFFF)
-_END_OF_TIME: Final = Made((1 << 63) - 1, "")
 
 
 class SqliteRows:
@@ -90,9 +89,9 @@ class SqliteRows:
         return 1
 
     async def newest_in(
-        self, _: int, tenant: str, user: str, *, limit: int, after: Made | None = None
+        self, _: int, tenant: str, user: str, *, limit: int, after: Made | None = None, until_ms: int = MAX_MS
     ) -> Sequence[Made]:
-        rows = await self._rows("newest", _NEWEST, tenant, user, *(after or _END_OF_TIME), limit)
+        rows = await self._rows("newest", _NEWEST, tenant, user, *(after or Made(until_ms + 1, "")), limit)
         return [Made(*row) for row in rows]
 
     async def put_aside(self, job_id: str, name: str, parts: Sequence[bytes], expires_ms: int) -> None:

@@ -58,7 +58,7 @@ def settings(folder: Path, **changes: Any) -> Settings:
     return Settings(**{**given, **changes})
 
 
-def token(user: str = "ann", tenant: str = "t1", permissions: tuple[str, ...] = (), expires_in_s: float = 600) -> str:
+def token(user: str = "ann", tenant: str = "t1", permissions: tuple[str, ...] = (), expires_in_s: float = 3_600) -> str:
     return issue_token(SECRET, user=user, tenant=tenant, permissions=permissions, expires_in_s=expires_in_s)
 
 

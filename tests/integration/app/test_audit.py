@@ -22,8 +22,9 @@ class Audited:
         return [line for line in self._lines if line["event"] == "audit" and line["verb"] == verb]
 
     async def one(self, verb: str) -> dict[str, Any]:
-        """The only one of this verb, without what all events have."""
+        """The only one of this verb, without what all events have; a caller's token has an id."""
         (line,) = await until(lambda: self(verb))
+        assert "user" not in line or len(line.pop("token_id")) >= 16
         return {name: value for name, value in line.items() if name not in ("event", "log_level", "verb")}
 
     def __str__(self) -> str:

@@ -39,7 +39,9 @@ def signed(**claims: object) -> str:
 
 async def test_all_tokens_of_a_user(scene: Scene) -> None:
     result = await token("revoke", "--tenant", "acme", "--user", "ann", "--reason", "lost laptop")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    assert "audit" in result.stderr
+    assert {"verb=revoke", "owner=ann", "owner_tenant=acme"} <= set(result.stderr.split())
     assert result.stdout.startswith("Revoked the user ann of acme until ")
     assert result.stdout.endswith("Z: seen within 2 s.\n")
     (found,) = await standing(scene)
@@ -99,6 +101,7 @@ async def test_what_is_restored_is_revoked_no_more(scene: Scene) -> None:
     await token("revoke", stolen)
     restored = await token("restore", "--tenant", "acme", "--user", "ann")
     assert (restored.exit_code, restored.stdout) == (0, "Restored the user ann of acme.\n")
+    assert "result=restored" in restored.stderr
     assert (await token("restore", stolen)).exit_code == 0
     assert await standing(scene) == []
     again = await token("restore", "--tenant", "acme", "--user", "ann")

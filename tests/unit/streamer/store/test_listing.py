@@ -3,7 +3,7 @@ from typing import cast
 
 from streamer.jobs import lifecycle
 from streamer.jobs.model import Job, Submission
-from streamer.store.engine import Made, Rows
+from streamer.store.engine import MAX_MS, Made, Rows
 from streamer.store.listing import Listing
 
 
@@ -19,8 +19,11 @@ class Parts:
         self._gone = {name(number) for number in gone}
         self.user_shards = len(parts)
 
-    async def newest_in(self, shard: int, _: str, __: str, *, limit: int, after: Made | None = None) -> Sequence[Made]:
-        return [made for made in self._parts[shard] if after is None or made < after][:limit]
+    async def newest_in(
+        self, shard: int, _: str, __: str, *, limit: int, after: Made | None = None, until_ms: int = MAX_MS
+    ) -> Sequence[Made]:
+        start = Made(until_ms + 1, "") if after is None else after
+        return [made for made in self._parts[shard] if made < start][:limit]
 
     async def get_many(self, job_ids: Collection[str]) -> Mapping[str, Job]:
         submission = Submission(
