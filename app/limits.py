@@ -30,12 +30,16 @@ class TokenBucket:
 
     def take(self, now: float) -> int:
         """0: taken. Else nothing was, and so many milliseconds from now there will be one to take."""
-        if not self._rate:
+        rate = self._rate
+        if not rate:
             return 0
-        wait_ms = self.wait_ms(now)
-        if not wait_ms:
-            self._tokens -= 1.0
-        return wait_ms
+        tokens = min(self._burst, self._tokens + (now - self._refilled) * rate)
+        self._refilled = now
+        if tokens >= 1.0:
+            self._tokens = tokens - 1.0
+            return 0
+        self._tokens = tokens
+        return _until_one(tokens, rate)
 
     def wait_ms(self, now: float) -> int:
         """In how many milliseconds there will be one to take; 0: now."""
@@ -44,7 +48,7 @@ class TokenBucket:
             return 0
         tokens = self._tokens = min(self._burst, self._tokens + (now - self._refilled) * rate)
         self._refilled = now
-        return 0 if tokens >= 1.0 else int((1.0 - tokens) / rate * 1000) + 1
+        return 0 if tokens >= 1.0 else _until_one(tokens, rate)
 
     def is_full(self, now: float) -> bool:
         """Whether it is as good as a new one."""
@@ -54,6 +58,11 @@ class TokenBucket:
     def owe(self, count: int) -> None:
         """What was taken counts for so many more. Where there are not so many left, the next messages wait for them."""
         self._tokens -= count
+
+
+def _until_one(tokens: float, rate: float) -> int:
+    """Milliseconds."""
+    return int((1.0 - tokens) / rate * 1000) + 1
 
 
 class Buckets:
@@ -99,6 +108,8 @@ class Allowance:
     def take(self, now: float) -> int:
         """0: taken. Else so many milliseconds from now there will be one to take."""
         wait_ms = self._own.take(now)
+        if not self._shared:  # the hot path: no loop for nothing
+            return wait_ms
         for buckets in self._shared:
             wait_ms = max(wait_ms, buckets.of(self._user, now).take(now))
         return wait_ms
