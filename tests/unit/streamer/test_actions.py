@@ -327,3 +327,10 @@ def test_an_import_brings_neither_http_nor_an_sdk() -> None:
     program = f"import streamer, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_declared_action_is_found_by_its_name_and_by_its_function() -> None:
+    assert declared("echo") is declared(demo.echo)
+    assert declared("echo").module == "streamer.demo"
+    with pytest.raises(InvalidAction, match="declares 'nonsense'"):
+        declared("nonsense")
