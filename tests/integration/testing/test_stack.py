@@ -93,7 +93,8 @@ def test_the_fixture_serves_a_suite_of_its_user(mode: str, tmp_path: Path) -> No
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["streamer.testing.pytest"]\n')
     (tmp_path / "test_own.py").write_text(mark + TESTS)
     (tmp_path / "pytest.ini").write_text(
-        f"[pytest]\nasyncio_mode = {mode}\nstreamer_actions = own_actions\npythonpath = .\nfilterwarnings = error\n"
+        f"[pytest]\nasyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\n"
+        "streamer_actions = own_actions\npythonpath = .\nfilterwarnings = error\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

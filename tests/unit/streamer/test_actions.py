@@ -11,7 +11,6 @@ from textwrap import dedent
 import pytest
 
 import streamer
-from streamer import demo
 from streamer.actions import Registry, declared, load_registry
 from streamer.context import Context
 from streamer.errors import ConfigurationError, InternalError, InvalidAction, InvalidPayload
@@ -330,9 +329,12 @@ def test_an_import_brings_neither_http_nor_an_sdk() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_declared_action_is_found_by_its_name_and_by_its_function() -> None:
-    assert declared("echo") is declared(demo.echo)
-    assert declared("echo").module == "streamer.demo"
+def test_a_declared_action_is_found_by_its_name_and_by_its_function(write: Write) -> None:
+    package = write(actions=ONE.replace("one", "sole"))
+    load(f"{package}.actions")
+    found = declared("sole")
+    assert found.module == f"{package}.actions"
+    assert found is declared(sys.modules[found.module].sole)
     with pytest.raises(InvalidAction, match="declares 'nonsense'"):
         declared("nonsense")
 
