@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ async def fail(ctx: Context, request: str) -> None:
     await ctx.emit("before")
     raise {
         "refused": ActionError("NO_PAPER", "No paper."),
-        "retry": Retry(after=3),
+        "retry": Retry(after=timedelta(seconds=3)),
         "broken": KeyError("x"),
         "cancelled": asyncio.CancelledError(),
         "exit": SystemExit(),
