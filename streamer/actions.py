@@ -17,11 +17,22 @@ from typing import Any, Final, TypeVar, Unpack
 
 from streamer import handlers, schedules
 from streamer.definitions import Action, Options, define
-from streamer.errors import ConfigurationError
+from streamer.errors import ConfigurationError, InvalidAction
 from streamer.registry import Lifespan, Middleware, Registry
 from streamer.schedules import Schedule
 
-__all__ = ["Action", "Registry", "action", "define", "every", "lifespan", "load_registry", "middleware", "register"]
+__all__ = [
+    "Action",
+    "Registry",
+    "action",
+    "declared",
+    "define",
+    "every",
+    "lifespan",
+    "load_registry",
+    "middleware",
+    "register",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = TypeVar("P", bound=Callable[[datetime], Any])
@@ -143,6 +154,21 @@ def load_registry(modules: Sequence[str], *, threads: int) -> Registry:
         lifespan=lifespans[0] if lifespans else nullcontext,
         schedules=[each for declared in found for each in declared.schedules],
     )
+
+
+def declared(action: str | Callable[..., Any]) -> Action:
+    """The action of this name, or with this handler, in any module that was imported so far.
+
+    Raises InvalidAction where there is none, ConfigurationError where several modules declare the name.
+    """
+    every_one = [each for declarations in _declared.values() for each in declarations.actions]
+    found = [each for each in every_one if action in (each.name, each.handler.function)]
+    if not found:
+        raise InvalidAction(f"No module that was imported declares {action!r} as an action.")
+    modules = {each.module for each in found}
+    if len(modules) > 1:
+        raise ConfigurationError(f"The action {action} is declared in {' and in '.join(sorted(modules))}.")
+    return found[0]
 
 
 def _declarations(module: str) -> _Declared:

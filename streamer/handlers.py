@@ -31,6 +31,7 @@ class Handler:
     wants_object: bool  # the payload must be a JSON object, and passes as it is
     result: TypeAdapter[Any] | None
     about: str = ""  # what its author says of it: the first paragraph of its docstring
+    function: Callable[..., Any] | None = None  # what was read, before it was adapted
 
 
 def read(function: Callable[..., Any]) -> Handler:
@@ -52,6 +53,7 @@ def read(function: Callable[..., Any]) -> Handler:
         wants_object=wants_object,
         result=None if _is_plain(given) else _adapter(given, name),
         about=_about(function),
+        function=function,
     )
 
 

@@ -79,6 +79,10 @@ class Registry:
         """Starts no `def` handler any more; gives the number of those whose threads still run (see `Threads`)."""
         return self._threads.close()
 
+    def join(self) -> None:
+        """Closes the registry, and blocks until every thread of a `def` handler has ended."""
+        self._threads.join()
+
     def _require_runnable(self, schedule: Schedule) -> None:
         where = f"The schedule {schedule.name} in {schedule.module}"
         if schedule.action not in self:

@@ -61,6 +61,11 @@ class Threads:
         self._pool.shutdown(wait=False)
         return self._running
 
+    def join(self) -> None:
+        """Takes no more calls, and blocks until those that run have ended."""
+        self._closed = True
+        self._pool.shutdown(wait=True)
+
     def _start(self, call: Callable[[], T]) -> "Future[T]":
         if self._closed or not self._free.acquire(blocking=False):
             raise NoThreadFree

@@ -11,9 +11,9 @@ from textwrap import dedent
 import pytest
 
 import streamer
-from streamer.actions import Registry, load_registry
+from streamer.actions import Registry, declared, load_registry
 from streamer.context import Context
-from streamer.errors import ConfigurationError, InternalError, InvalidPayload
+from streamer.errors import ConfigurationError, InternalError, InvalidAction, InvalidPayload
 from streamer.protocol.messages import Mode
 
 DEMO = {"echo", "echo_async", "generate_report", "process_data"}
@@ -327,3 +327,21 @@ def test_an_import_brings_neither_http_nor_an_sdk() -> None:
     program = f"import streamer, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_declared_action_is_found_by_its_name_and_by_its_function(write: Write) -> None:
+    package = write(actions=ONE.replace("one", "sole"))
+    load(f"{package}.actions")
+    found = declared("sole")
+    assert found.module == f"{package}.actions"
+    assert found is declared(sys.modules[found.module].sole)
+    with pytest.raises(InvalidAction, match="declares 'nonsense'"):
+        declared("nonsense")
+
+
+def test_a_name_that_two_modules_declare_is_ambiguous(write: Write) -> None:
+    package = write(actions=ONE.replace("one", "both"), more=ONE.replace("one", "both"))
+    load(f"{package}.actions")
+    load(f"{package}.more")
+    with pytest.raises(ConfigurationError, match=rf"both is declared in {package}\.actions and in {package}\.more"):
+        declared("both")

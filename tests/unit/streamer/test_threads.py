@@ -134,3 +134,16 @@ async def test_no_thread_to_be_had_gives_the_slot_back(threads: Threads, monkeyp
         with pytest.raises(ServiceUnavailable, match="No thread can be started"):
             await threads.run(lambda: 1)
     assert await threads.run(lambda: 1) == 1
+
+
+async def test_a_join_returns_when_every_thread_has_ended(threads: Threads) -> None:
+    gate = Gate()
+    run = asyncio.create_task(threads.run(gate))
+    await until(gate.entered.is_set)
+    joined = asyncio.create_task(asyncio.to_thread(threads.join))
+    gate.open.set()
+    await joined
+    assert threads.running == 0
+    assert await run == "done"
+    with pytest.raises(ServiceUnavailable):
+        await threads.run(gate)
