@@ -10,7 +10,7 @@ export STREAMER_TEST_STORES := $(STORES)
 SIDE_BY_SIDE ?= 3
 BESIDE = -n $(SIDE_BY_SIDE) --dist worksteal
 WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
-LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra speed
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test chaos bench lock clean java npm docker
