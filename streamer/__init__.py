@@ -35,4 +35,8 @@ def __getattr__(name: str) -> Any:
     """Each is imported when it is asked for: the store takes long, and a health check needs none of it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        home = import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        raise ImportError(f"streamer.{name} needs the extra: pip install 'streamer[server]' ({error}).") from error
+    return getattr(home, name)

@@ -14,6 +14,8 @@ def main() -> None:
 
             sys.exit(check(url))
         case _:
-            from streamer.cli.program import program  # noqa: PLC0415  # see above
-
+            try:
+                from streamer.cli.program import program  # noqa: PLC0415  # see above
+            except ModuleNotFoundError as error:  # only the Python client is installed
+                sys.exit(f"The command line needs the extra: pip install 'streamer[server]' ({error}).")
             program()
