@@ -8,6 +8,8 @@ CODE := streamer app workers tests benchmarks
 STORES ?= sqlite,dynamodb
 export STREAMER_TEST_STORES := $(STORES)
 SIDE_BY_SIDE ?= 3
+CHROMIUM ?= /usr/bin/chromium
+export STREAMER_CHROMIUM := $(CHROMIUM)
 BESIDE = -n $(SIDE_BY_SIDE) --dist worksteal
 WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
@@ -63,9 +65,9 @@ coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and int
 compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
 	$(BIN)/pytest -m compose tests/e2e
 
-browser-test: $(DEV_READY) ## the console page in Chromium
-	@test -x /usr/bin/chromium || { echo "This needs Chromium at /usr/bin/chromium (Debian: apt-get install chromium)."; exit 1; }
-	$(BIN)/pytest -m browser tests/e2e/test_console.py
+browser-test: $(DEV_READY) ## what runs in Chromium: the console, the TypeScript client, the documentation
+	@test -x $(CHROMIUM) || { echo "This needs Chromium: install it, or name it: make browser-test CHROMIUM=/path/to/chromium"; exit 1; }
+	$(BIN)/pytest -m browser tests/e2e
 
 chaos: $(DEV_READY) java npm ## ten minutes of load and faults, then the verdict (ARGS="--minutes 2 --seed 7", see docs/chaos.md)
 	$(BIN)/python -m tests.chaos $(ARGS)
