@@ -30,6 +30,15 @@ def require_packages() -> None:
     assert is_there, "install the packages of clients/typescript: make client"
 
 
+def require_build() -> None:
+    """Like `require_packages`; fails the test also where the client's build is missing or older than its source."""
+    require_packages()
+    built = CLIENT / "dist" / "index.js"
+    newest = max(path.stat().st_mtime for path in (CLIENT / "src").glob("*.ts"))
+    assert built.exists(), "build the TypeScript client: make client"
+    assert built.stat().st_mtime >= newest, "build the TypeScript client anew: make client"
+
+
 async def compile_strictly(*files: Path) -> str:
     """What the compiler says of them; nothing where they are right."""
     return await run(str(CLIENT / "node_modules" / ".bin" / "tsc"), *STRICT, *map(str, files), cwd=files[0].parent)
