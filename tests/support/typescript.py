@@ -19,6 +19,7 @@ STRICT: Final = (
     "--skipLibCheck",
 )  # fmt: skip
 COMPILE_S: Final = 60.0
+COMPILER: Final = str(CLIENT / "node_modules" / ".bin" / "tsc")
 
 
 def require_packages() -> None:
@@ -39,9 +40,14 @@ def require_build() -> None:
     assert built.stat().st_mtime >= newest, "build the TypeScript client anew: make client"
 
 
+async def build(folder: Path) -> str:
+    """Compiles the client into that folder; what the compiler says of it, nothing where all is right."""
+    return await run(COMPILER, "--outDir", str(folder), cwd=CLIENT)
+
+
 async def compile_strictly(*files: Path) -> str:
     """What the compiler says of them; nothing where they are right."""
-    return await run(str(CLIENT / "node_modules" / ".bin" / "tsc"), *STRICT, *map(str, files), cwd=files[0].parent)
+    return await run(COMPILER, *STRICT, *map(str, files), cwd=files[0].parent)
 
 
 async def run(*command: str, cwd: Path) -> str:
