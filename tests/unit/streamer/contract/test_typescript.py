@@ -58,6 +58,12 @@ def test_an_action_has_its_payload_its_result_and_what_is_said_of_it() -> None:
     )
 
 
+def test_a_payload_may_be_undefined_where_its_absence_would_not_be_refused() -> None:
+    assert "payload: { [key: string]: unknown } | undefined;" in module("keep")
+    assert "payload: unknown;" in module("rest.a_bit")
+    assert "payload: OddPayload | undefined;" in module_of("odd")
+
+
 def test_a_model_is_an_interface_and_an_enumeration_a_union() -> None:
     text = module("eat")
     assert 'export type EatPayloadColour = "red" | "blue";\n' in text
@@ -112,9 +118,9 @@ export interface OddPayload {
 
 def test_names_that_would_be_one_are_numbered() -> None:
     text = module_of("a.b", "a_b", "2fa")
-    assert '  "a.b": {\n    payload: ABPayload;\n    result: ABResult;' in text
-    assert '  "a_b": {\n    payload: ABPayload_2;\n    result: ABResult_2;' in text
-    assert '  "2fa": {\n    payload: _2faPayload;' in text
+    assert '  "a.b": {\n    payload: ABPayload | undefined;\n    result: ABResult;' in text
+    assert '  "a_b": {\n    payload: ABPayload_2 | undefined;\n    result: ABResult_2;' in text
+    assert '  "2fa": {\n    payload: _2faPayload | undefined;' in text
     assert "export type ABResult_2 = ABResultPair_2[];\n" in text
 
 
