@@ -1,46 +1,72 @@
-"""The console page in a real browser, against `streamer dev`."""
+"""The console in Chromium, from signing in to a dead letter that runs after all."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Locator, expect
 
-from tests.e2e.test_dev import console
-from tests.support.chromium import chromium
-from tests.support.processes import processes
+from tests.conftest import STORES
+from tests.support.console import Visitor, visitor
+from tests.support.switch import Switch
+from tests.support.system import System
 
-pytestmark = pytest.mark.browser
+NODE: Final = {
+    "STREAMER_CONSOLE": "true",
+    "STREAMER_DEV_TOKENS": "true",
+    "STREAMER_ACTIONS": "tests.support.press",
+}
+IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
+WORKER: Final = {"STREAMER_ACTIONS": "tests.support.press"}
+
+expect.set_options(timeout=20_000)
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("engine", STORES[:1], indirect=True)]
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium() as browser:
-        yield await browser.new_page()
+async def switch(streamer: System) -> AsyncIterator[Switch]:
+    """What stands before the one node, and can cut its connections."""
+    node = await streamer.node(**NODE)
+    async with Switch([await node.url()]) as switch:
+        yield switch
 
 
-async def test_somebody_calls_the_examples_and_watches(tmp_path: Path, page: Page) -> None:
-    requests: list[Request] = []
-    faults: list[str] = []
-    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108  # playwright notes things on it
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    async with processes(tmp_path) as group:
-        url = await console(group.start("dev"))
-        await page.goto(url)
-        await page.get_by_role("button", name="Connect").click()
-        await expect(page.get_by_role("status").first).to_have_attribute("data-state", "open")
+@pytest.fixture
+async def ann(switch: Switch) -> AsyncIterator[Visitor]:
+    async with visitor(switch.url) as ann:
+        yield ann
 
-        await page.get_by_label("Example").select_option("echo")
-        await page.get_by_role("button", name="Call").click()
-        card = page.locator("#requests > li").first
-        await expect(card).to_contain_text("echo")
-        await expect(page.locator("#frames")).to_contain_text('"response"')
 
-        await page.get_by_label("Example").select_option("generate_report")
-        await page.get_by_role("button", name="Call").click()
-        await expect(page.locator("#requests progress").first).to_have_attribute("value", "100", timeout=20_000)
-        await expect(page.locator("#frames")).to_contain_text('"complete"')
+async def test_the_story_of_a_booklet(streamer: System, switch: Switch, ann: Visitor) -> None:
+    workers = [await streamer.worker(**WORKER), await streamer.worker(**WORKER)]
+    await ann.sign_in()
 
-    assert faults == []
-    assert {request.url.split("/")[2] for request in requests} == {url.split("/")[2]}  # nothing leaves the host
+    card = await ann.call("print_booklet", "booklet", title="Moby-Dick")
+    await expect_halfway(card)
+
+    (await streamer.owner_of("booklet", workers)).kill()
+    await expect(card).to_contain_text("attempt 2")
+    await expect_halfway(card)
+
+    (node,) = switch.targets
+    switch.point_to([])
+    switch.cut()
+    await expect(ann.indicator).to_contain_text("reconnecting")
+    switch.point_to([node])
+    await expect(ann.indicator).to_contain_text("connected to")
+    await expect(card).to_have_attribute("data-status", "running")
+
+    (streamer.runs / "paper").touch()
+    await expect(card).to_have_attribute("data-status", "done")
+    await expect(card.get_by_role("progressbar")).to_have_js_property("value", 100)
+    await expect(card).to_contain_text("6 pieces of output")
+    await expect(card).to_contain_text('"attempt": 2')
+    ann.check()
+
+
+async def expect_halfway(card: Locator) -> None:
+    """Three of six pages are printed, and there is no paper."""
+    await expect(card.get_by_role("progressbar")).to_have_js_property("value", 50)
+    await expect(card).to_contain_text("3 pieces of output")
