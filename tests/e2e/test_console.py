@@ -12,6 +12,7 @@ from tests.conftest import STORES
 from tests.support.console import Visitor, visitor
 from tests.support.switch import Switch
 from tests.support.system import System
+from tests.support.until import until
 
 NODE: Final = {
     "STREAMER_CONSOLE": "true",
@@ -26,10 +27,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.parametrize("engine", STORES[:1],
 
 
 @pytest.fixture
-async def switch(streamer: System) -> AsyncIterator[Switch]:
-    """What stands before the one node, and can cut its connections."""
-    node = await streamer.node(**NODE)
-    async with Switch([await node.url()]) as switch:
+async def node_url(streamer: System) -> str:
+    return await (await streamer.node(**NODE)).url()
+
+
+@pytest.fixture
+async def switch(node_url: str) -> AsyncIterator[Switch]:
+    """What stands before the node, and can cut its connections."""
+    async with Switch([node_url]) as switch:
         yield switch
 
 
@@ -39,7 +44,9 @@ async def ann(switch: Switch) -> AsyncIterator[Visitor]:
         yield ann
 
 
-async def test_the_story_of_a_booklet(streamer: System, switch: Switch, ann: Visitor) -> None:
+async def test_a_request_outlives_its_worker_and_its_connection(
+    streamer: System, node_url: str, switch: Switch, ann: Visitor
+) -> None:
     workers = [await streamer.worker(**WORKER), await streamer.worker(**WORKER)]
     await ann.sign_in()
 
@@ -50,11 +57,10 @@ async def test_the_story_of_a_booklet(streamer: System, switch: Switch, ann: Vis
     await expect(card).to_contain_text("attempt 2")
     await expect_halfway(card)
 
-    (node,) = switch.targets
     switch.point_to([])
     switch.cut()
     await expect(ann.indicator).to_contain_text("reconnecting")
-    switch.point_to([node])
+    switch.point_to([node_url])
     await expect(ann.indicator).to_contain_text("connected to")
     await expect(card).to_have_attribute("data-status", "running")
 
@@ -64,6 +70,62 @@ async def test_the_story_of_a_booklet(streamer: System, switch: Switch, ann: Vis
     await expect(card).to_contain_text("6 pieces of output")
     await expect(card).to_contain_text('"attempt": 2')
     ann.check()
+
+
+async def test_a_page_that_is_opened_anew_takes_up_what_an_earlier_one_sent(streamer: System, ann: Visitor) -> None:
+    await streamer.worker(**WORKER)
+    await ann.sign_in()
+    await expect_halfway(await ann.call("print_booklet", "kept", durable=True, title="Moby-Dick"))
+
+    await ann.open()
+    await expect(ann.indicator).to_contain_text("connected to")
+    await expect(ann.cards).to_have_count(0)
+    await ann.page.get_by_role("tab", name="My requests").click()
+    await expect(ann.page.locator("#mine li")).to_contain_text("processing")
+    await ann.page.get_by_role("button", name="Resume print_booklet kept").click()
+    card = ann.cards.first
+    await expect_halfway(card)
+
+    await card.get_by_role("button", name="Cancel").click()
+    await expect(card).to_have_attribute("data-status", "cancelled")
+    await expect(ann.page.locator("#mine li")).to_contain_text("cancelled")
+
+    await ann.open()
+    await ann.page.get_by_role("tab", name="Inbox").click()
+    await ann.page.get_by_role("button", name="Acknowledge kept").click()
+    await expect(ann.page.get_by_text("It is empty.")).to_be_visible()
+    await ann.page.reload()
+    await expect(ann.page.get_by_role("tab", name="Inbox", exact=True)).to_be_visible()
+    ann.check()
+
+
+async def test_an_operator_lets_a_dead_letter_run_again(streamer: System, ann: Visitor) -> None:
+    await streamer.worker(**WORKER)
+    await ann.sign_in()
+    card = await ann.call("bind_booklet", "bound")
+    await expect(card).to_have_attribute("data-status", "failed")
+    await expect(card).to_contain_text("NO_GLUE There is no glue.")
+
+    (streamer.runs / "glue").touch()
+    await ann.page.get_by_role("tab", name="Operator").click()
+    letter = ann.page.locator("#operator").get_by_role("row").filter(has_text="bind_booklet")
+    await letter.get_by_role("button", name="Redrive").first.click()
+
+    await ann.page.get_by_role("tab", name="Requests", exact=True).click()
+    await ann.page.get_by_role("tab", name="My requests").click()
+    completed = ann.page.locator("#mine li").filter(has_text="completed")
+    await expect_after(completed, ann.page.get_by_role("button", name="Refresh"))
+    ann.check()
+
+
+async def expect_after(wanted: Locator, button: Locator) -> None:
+    """What comes when somebody presses the button often enough."""
+
+    async def pressed() -> bool:
+        await button.click()
+        return await wanted.count() > 0
+
+    await until(pressed, timeout_s=20, what="what was looked for")
 
 
 async def expect_halfway(card: Locator) -> None:
