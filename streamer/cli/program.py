@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "data": "streamer.cli.data",
     "token": "streamer.cli.token",
     "healthcheck": "streamer.cli.healthcheck",
+    "doctor": "streamer.cli.doctor",
     "tables": "streamer.cli.tables",
     "contract": "streamer.cli.contract",
 }
