@@ -17,6 +17,8 @@ from streamer.store.finding import Finding, ok, unknown, wrong
 
 NOT_HELD: Final = "Get a new one; `streamer token` makes one for development."
 
+_AT_ISSUER: Final = "Look at the issuer, STREAMER_JWT_JWKS_URL and STREAMER_JWT_ALGORITHMS."
+
 
 async def examine(settings: Settings, token: str | None) -> list[Finding]:
     """The keys; and the token where there is one."""
@@ -47,9 +49,7 @@ def _issuer(url: str, algorithms: Sequence[str]) -> Finding:
     try:
         keys = served_keys(url, algorithms)
     except NotServed as error:
-        return wrong("auth", f"{url} gives no keys: {error}", "Correct STREAMER_JWT_JWKS_URL, or look at the issuer.")
-    if not keys:
-        return wrong("auth", f"{url} has no key for {', '.join(algorithms)}.", "See STREAMER_JWT_ALGORITHMS.")
+        return wrong("auth", f"{url} gives no keys: {error}.", _AT_ISSUER)
     return ok("auth", f"{url} serves {len(keys)} keys.")
 
 
