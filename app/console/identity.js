@@ -44,6 +44,16 @@ export class Identity {
     return identity;
   }
 
+  /** What the client is given: a token that nobody can replace, or who makes one; undefined: it goes without. */
+  get forClient() {
+    return this.#kept.person === undefined ? this.#kept.token : this.getToken;
+  }
+
+  /** The node does not take the token: the next one is another, where that can be. */
+  distrust() {
+    this.#kept.expiresAt = 0;
+  }
+
   /** From now on a reload of the page finds it. */
   keep() {
     if (this.#kept.token !== undefined) {

@@ -13,6 +13,9 @@ import { Tabs } from "./tabs.js";
 
 /** @typedef {import("./identity.js").Person} Person */
 
+const LOST = 1006; // no close frame
+const OF_TOKENS = new Set([4401, 4500]); // close codes: expired, rejected or taken back
+
 /** @param {string} id @returns {any} */
 const get = (id) => document.getElementById(id);
 const indicator = new Indicator({
@@ -45,10 +48,10 @@ class Visit {
   /** Opens a session, and gives it to the view of requests. */
   async connect() {
     const onFrame = (/** @type {any} */ direction, /** @type {any} */ frame) => this.requests.onFrame(direction, frame);
-    const onState = (/** @type {any} */ state) => indicator.show(state);
-    const token = this.isOpen ? undefined : /** @type {() => Promise<string>} */ (this.identity.getToken);
-    const options = { onFrame, onState, ...(token && { token }) };
-    this.session = await connect(document.baseURI, options);
+    const onState = (/** @type {any} */ state) => this.#show(state);
+    const token = this.identity.forClient;
+    const options = { onFrame, onState, ...(token && { token: /** @type {any} */ (token) }) };
+    this.session = await connect(new URL("ws", document.baseURI), options);
     await this.requests.attach(this.session);
   }
 
@@ -57,8 +60,17 @@ class Visit {
     try {
       await this.connect();
     } catch (error) {
-      indicator.show({ name: "ended", code: 1006, reason: messageOf(error) });
+      const { closeCode = LOST } = /** @type {{ closeCode?: number }} */ (error);
+      indicator.show({ name: "ended", code: closeCode, reason: messageOf(error) });
     }
+  }
+
+  /** @param {{ name: string, code?: number }} state */
+  #show(state) {
+    if (state.code !== undefined && OF_TOKENS.has(state.code)) {
+      this.identity.distrust();
+    }
+    indicator.show(state);
   }
 }
 

@@ -94,8 +94,11 @@ async def test_a_page_that_is_opened_anew_takes_up_what_an_earlier_one_sent(stre
     await ann.page.get_by_role("tab", name="Inbox").click()
     await ann.page.get_by_role("button", name="Acknowledge kept").click()
     await expect(ann.page.get_by_text("It is empty.")).to_be_visible()
-    await ann.page.reload()
-    await expect(ann.page.get_by_role("tab", name="Inbox", exact=True)).to_be_visible()
+
+    await ann.open()
+    await expect(ann.indicator).to_contain_text("connected to")
+    await ann.page.get_by_role("tab", name="Inbox").click()
+    await expect(ann.page.get_by_text("It is empty.")).to_be_visible()
     ann.check()
 
 
