@@ -87,7 +87,7 @@ export class Plot {
 
   #series() {
     const count = this.points[0]?.values.length ?? 0;
-    return Array.from({ length: count }, (_, series) => shape("path", { class: `line s${series}`, d: pathOf(this.#places(series)) }));
+    return Array.from({ length: count }, (_, series) => shape("path", { class: `trace s${series}`, d: pathOf(this.#places(series)) }));
   }
 
   /** @param {number} series */
