@@ -11,7 +11,7 @@ from streamer.contract import typescript
 from tests.support import typescript as compiler
 
 HEAD: Final = f"""
-import {{ connect }} from "{compiler.CLIENT / "src" / "index.js"}";
+import {{ connect }} from "{compiler.CLIENT / "dist" / "index.js"}";
 import type {{ Actions }} from "./actions.mjs";
 
 const session = await connect<Actions>("http://127.0.0.1:8080");
@@ -56,7 +56,7 @@ WRONG: Final = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """With the types of the demo actions in it."""
-    compiler.require_packages()
+    compiler.require_build()
     (tmp_path / "actions.mts").write_text(typescript.module(load_registry((), threads=1)))
     return tmp_path
 

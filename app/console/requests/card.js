@@ -146,7 +146,8 @@ export class Card {
     if (!isOver || this.outcome.hasChildNodes()) {
       return;
     }
-    const failure = error && element("p", { class: "fault" }, element("strong", {}, error.code), error.message ? ` ${error.message}` : "");
+    const isFailure = error && error.code !== "CANCELLED";
+    const failure = isFailure && element("p", { class: "fault" }, element("strong", {}, error.code), error.message ? ` ${error.message}` : "");
     const value = result ? result.value : error?.details;
     const shown = value === undefined || value === null ? null : element("pre", { tabIndex: 0, ariaLabel: `Outcome of ${this.action}` }, pretty(value));
     fill(this.outcome, failure, shown);

@@ -15,11 +15,13 @@ const TYPES = /** @type {Record<string, string>} */ ({ email: "email", uri: "url
 
 /** A field whose value one control holds. @implements {Field} */
 class Single {
+  /** @type {null | undefined} null has to be said where leaving the value out would mean something else */
+  nothing;
+
   /** @param {any} control @param {Shape} shape @param {boolean} isRequired */
   constructor(control, shape, isRequired) {
     this.node = control;
     this.shape = shape;
-    // null has to be said where leaving the value out would mean something else
     this.nothing = shape.isNullable && (isRequired || (shape.schema["default"] ?? null) !== null) ? null : undefined;
   }
 

@@ -63,7 +63,8 @@ export class Frames {
 
 /** One frame: a line, and on demand the whole of it. @param {Direction} direction @param {any} frame @param {string} text */
 function line(direction, frame, text) {
-  const { type, timestamp: _, ...rest } = frame;
+  const { type, timestamp: _, request_id, job_id: __, attempt, seq, ...rest } = frame;
+  const facts = JSON.stringify(rest).slice(1, -1).replaceAll('"', "");
   const arrow = element("span", { class: "arrow", "aria-hidden": "true" }, direction === "sent" ? "→" : "←");
   const head = element(
     "summary",
@@ -72,7 +73,7 @@ function line(direction, frame, text) {
     arrow,
     element("span", { class: "unseen" }, direction),
     element("strong", {}, type ?? "request"),
-    element("span", { class: "rest" }, shortened(JSON.stringify(rest), LINE_CHARACTERS)),
+    element("span", { class: "rest" }, shortened([facts, attempt && `${attempt}.${seq}`, request_id].filter(Boolean).join(" "), LINE_CHARACTERS)),
   );
   const details = element("details", { ontoggle: () => details.childElementCount === 1 && details.append(element("pre", {}, pretty(JSON.parse(text)))) }, head);
   return element("li", { dataset: { direction } }, details);

@@ -71,7 +71,8 @@ export class ListField {
   #grow() {
     this.#items.push(this.#item(undefined));
     this.#show();
-    this.#items.at(-1)?.node.querySelector("input, select, textarea, button")?.focus();
+    const added = this.list.lastElementChild?.querySelector("input, select, textarea, button");
+    added?.focus();
     this.#tell();
   }
 
