@@ -7,26 +7,20 @@ import { Table, textColumn } from "./table.js";
 import { paintTime } from "./times.js";
 
 /**
- * @typedef {object} Deeds what a button of a row does; null where the operator may only look
- * @property {(job: any) => Promise<void>} cancel
- * @property {(job: any) => Promise<void>} redrive
- * @property {(job: any) => Promise<void>} purge
- */
-
-/**
- * A table for each status.
+ * A table for each standing.
  *
+ * @param {import("./joblist.js").JobList} list where they are shown
  * @param {() => number} now Unix seconds by the node's clock
- * @param {Deeds | null} deeds
+ * @param {import("./deeds.js").Deeds | null} deeds null: the operator may only look
  * @returns {Record<string, Table>}
  */
-export function jobTables(now, deeds) {
+export function jobTables(list, now, deeds) {
   const time = (/** @type {string} */ title, /** @type {string} */ field) => ({
     title,
     paint: (/** @type {HTMLElement} */ cell, /** @type {any} */ job) => paintTime(cell, job[field], now()),
   });
-  const cancel = deeds ? [deedColumn([["Cancel", deeds.cancel]])] : [];
-  const mend = deeds ? [deedColumn([["Redrive", deeds.redrive], ["Purge", deeds.purge]])] : [];
+  const cancel = deeds ? [deedColumn([["Cancel", (job) => deeds.cancel(job, list)]])] : [];
+  const mend = deeds ? [deedColumn([["Redrive", (job) => deeds.redrive(job, list)], ["Purge", (job) => deeds.purge(job, list)]])] : [];
   const table = (/** @type {string} */ label, /** @type {any[]} */ columns, /** @type {string} */ empty) =>
     new Table({ label, columns: [JOB, OWNER, ...columns], keyOf: ({ job_id }) => job_id, empty });
   return {

@@ -3,6 +3,7 @@
 
 import { badge, element, setText } from "../dom.js";
 import { number } from "../format.js";
+import { counted } from "./standings.js";
 import { Table, textColumn } from "./table.js";
 import { age } from "./times.js";
 
@@ -65,7 +66,7 @@ class QueueCard {
   /** @param {any} queue */
   show(queue) {
     for (const [standing, count] of this.counts) {
-      setText(count, `${queue.is_exact || queue[standing] === 0 ? "" : "≥ "}${number(queue[standing])}`);
+      setText(count, counted(queue, standing));
     }
     this.node.querySelector('[data-standing="dead"]').dataset.some = String(queue.dead > 0);
     this.inexact.hidden = queue.is_exact;

@@ -23,7 +23,7 @@ export class OperatorView {
     const refresh = () => this.refresher.now();
     this.freshness = new Freshness(refresh);
     const now = () => this.freshness.now;
-    this.queues = new Queues((queue, status) => this.jobs.filters.choose(queue, status));
+    this.queues = new Queues((queue, status) => this.jobs.choose(queue, status));
     this.charts = new Charts();
     this.jobs = new Jobs(api, { now, canWrite, onChange: refresh });
     this.fleet = new Fleet();
@@ -65,7 +65,7 @@ export class OperatorView {
     setText(this.refusal, "");
     this.content.hidden = false;
     this.queues.show(overview.queues);
-    this.jobs.filters.offer(overview.queues);
+    this.jobs.offer(overview.queues);
     this.fleet.show(overview);
     this.connections.offer(new Set(overview.queues.flatMap((/** @type {any} */ { tenants }) => tenants.map((/** @type {any} */ { tenant }) => tenant))));
   }
