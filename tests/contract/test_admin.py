@@ -21,7 +21,7 @@ async def failed(scene: Scene, client_id: str = "r1", **fields: Any) -> Job:
     return await scene.store.requests.fail(await scene.running(client_id, **fields), OOPS, 1)
 
 
-async def listed(scene: Scene, standing: Standing, **wanted: str) -> list[Job]:
+async def listed(scene: Scene, standing: Standing, **wanted: Any) -> list[Job]:
     page = await scene.store.admin.list_jobs(scene.queue, standing, limit=EVERYTHING, **wanted)
     assert page.cursor is None
     return list(page.jobs)
