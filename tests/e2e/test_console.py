@@ -1,8 +1,6 @@
 """The console in Chromium, from signing in to a dead letter that runs after all."""
 
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,7 +17,6 @@ NODE: Final = {
     "STREAMER_DEV_TOKENS": "true",
     "STREAMER_ACTIONS": "tests.support.press",
 }
-IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 WORKER: Final = {"STREAMER_ACTIONS": "tests.support.press"}
 
 expect.set_options(timeout=20_000)
