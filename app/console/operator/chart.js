@@ -1,7 +1,7 @@
 // @ts-check
 // A line chart of the last fifteen minutes, to be read by pointer, by keyboard, or as a table.
 
-import { element, fill, setText } from "../dom.js";
+import { element, fill } from "../dom.js";
 import { clock, number } from "../format.js";
 import { Plot } from "./plot.js";
 import { Table, textColumn } from "./table.js";

@@ -2,7 +2,7 @@
 // How jobs are shown, by where they stand.
 
 import { badge, button, element, fill, setText } from "../dom.js";
-import { pretty } from "../format.js";
+import { counted, pretty } from "../format.js";
 import { Table, textColumn } from "./table.js";
 import { paintTime } from "./times.js";
 
@@ -49,10 +49,9 @@ const PROGRESS = {
     cell.classList.add("progress-cell");
     fill(cell, bar, words);
   },
-  paint: (/** @type {any} */ cell, /** @type {any} */ { percentage, message, status, chunks }) => {
+  paint: (/** @type {any} */ cell, /** @type {any} */ { percentage, message, chunks }) => {
     cell.querySelector("progress").value = percentage;
-    const said = status === "CANCELLING" ? "is being cancelled" : message;
-    setText(cell.querySelector(".message"), [said, chunks > 0 && `${chunks} chunks`].filter(Boolean).join(" · "));
+    setText(cell.querySelector(".message"), [message, chunks > 0 && counted(chunks, "chunk")].filter(Boolean).join(" · "));
     setText(cell.querySelector(".percentage"), `${Math.round(percentage)} %`);
   },
 };
@@ -98,10 +97,10 @@ function deedButton(name, deed, item) {
   return made;
 }
 
-/** A letter is redriven once; what is being cancelled needs no second word. @param {HTMLElement} cell @param {any} job */
-function hideWhatIsDone(cell, job) {
-  for (const made of cell.querySelectorAll("button")) {
-    const isDone = made.dataset["deed"] === "Redrive" ? job.redriven_as : made.dataset["deed"] === "Cancel" && job.status === "CANCELLING";
-    made.hidden = Boolean(isDone);
+/** A letter is redriven once. @param {HTMLElement} cell @param {any} job */
+function hideWhatIsDone(cell, { redriven_as }) {
+  const redrive = /** @type {HTMLElement | null} */ (cell.querySelector('[data-deed="Redrive"]'));
+  if (redrive) {
+    redrive.hidden = Boolean(redriven_as);
   }
 }
