@@ -73,7 +73,7 @@ function sentence({ name, nodeId, code, reason }) {
     case "leaving":
       return `moving away from ${nodeId}`;
     case "connecting":
-      return code === undefined ? "connecting" : "reconnecting";
+      return code === undefined ? "connecting" : `reconnecting${cause}`; // as while away: trying again is no news
     case "away":
       return `reconnecting${cause}`;
     case "ended":

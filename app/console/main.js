@@ -52,7 +52,12 @@ class Visit {
     const token = this.identity.forClient;
     const options = { onFrame, onState, ...(token && { token: /** @type {any} */ (token) }) };
     this.session = await connect(new URL("ws", document.baseURI), options);
-    await this.requests.attach(this.session);
+    try {
+      await this.requests.attach(this.session);
+    } catch (error) {
+      await this.session.close();
+      throw error;
+    }
   }
 
   /** After an end for good: a new session, which takes over what is still open. */
@@ -151,7 +156,13 @@ async function enterAgain(signIn, identity) {
 async function start() {
   const { auth, dev_tokens } = await new Api(() => undefined).get("/console.json");
   /** @type {SignIn} */
-  const signIn = new SignIn(get("sign-in"), { makesTokens: dev_tokens, enter: (identity) => enter(signIn, identity) });
+  const signIn = new SignIn(get("sign-in"), {
+    makesTokens: dev_tokens,
+    enter: async (identity) => {
+      await enter(signIn, identity);
+      /** @type {HTMLElement} */ (document.querySelector('#views [aria-selected="true"]')).focus(); // the form had it
+    },
+  });
   const restored = Identity.restored();
   if (auth === "off") {
     await enterAsAnybody(signIn);

@@ -114,6 +114,7 @@ async def test_no_view_keeps_anybody_out(streamer: System, ann: Visitor) -> None
         assert await ann.barriers() == []
 
     await page.get_by_role("tab", name="Operator").click()
+    await expect(page.locator("#operator")).to_contain_text("bind_booklet")
     assert await ann.barriers() == []
     ann.check()
 

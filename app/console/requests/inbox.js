@@ -33,6 +33,11 @@ export class Inbox {
     this.paint();
   }
 
+  /** @param {string} message */
+  fail(message) {
+    setText(this.fault, message);
+  }
+
   /** Shows what there is now; the node's offer is renewed with every socket. */
   paint() {
     const offers = [...this.#offers().values()];
@@ -60,9 +65,9 @@ export class Inbox {
     try {
       this.#session.ack(requestId);
       this.#ended.delete(requestId);
-      setText(this.fault, "");
+      this.fail("");
     } catch (error) {
-      setText(this.fault, /** @type {Error} */ (error).message);
+      this.fail(/** @type {Error} */ (error).message);
     }
     this.paint();
   }
