@@ -7,7 +7,9 @@ const KEY = "streamer.identity"; // in sessionStorage: forgotten with the tab
 const RENEW_BEFORE_S = 120;
 
 /** @typedef {{ user: string, tenant: string, permissions: string[] }} Person */
-/** @typedef {{ token?: string, expiresAt?: number, person?: Person }} Kept `person`: who a development token is made for */
+/**
+ * @typedef {{ token?: string, expiresAt?: number, person?: Person }} Kept `person`: who a development token is made for
+ */
 
 /** Gives the token for every call; `getToken` may be handed around. */
 export class Identity {

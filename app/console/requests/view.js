@@ -35,7 +35,11 @@ export class RequestsView {
     new Tabs(tabs, (panel) => panel.id === "mine" && this.mine.refresh()).show(tabs.firstElementChild);
   }
 
-  /** From now on this session is used. Rejects with ApiError where the actions cannot be asked for. @param {any} session */
+  /**
+   * From now on this session is used. Rejects with ApiError where the actions cannot be asked for.
+   *
+   * @param {any} session
+   */
   async attach(session) {
     const { actions } = await this.api.get("/v1/actions");
     this.caller.use(actions);
