@@ -46,6 +46,11 @@ export class Identity {
     return identity;
   }
 
+  /** Whether there is no token, as authentication is off. */
+  get isAnybody() {
+    return this.#kept.token === undefined && this.#kept.person === undefined;
+  }
+
   /** What the client is given: a token that nobody can replace, or who makes one; undefined: it goes without. */
   get forClient() {
     return this.#kept.person === undefined ? this.#kept.token : this.getToken;

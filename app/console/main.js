@@ -1,20 +1,16 @@
 // @ts-check
-// The page: who uses it, one session with the node, and the two views.
+// The page: who uses it, and the two views.
 
 import { Api, ApiError } from "./api.js";
-import { connect } from "./client/index.js";
 import { setText } from "./dom.js";
 import { Identity } from "./identity.js";
 import { Indicator } from "./indicator.js";
 import { OperatorView } from "./operator/view.js";
-import { RequestsView } from "./requests/view.js";
 import { SignIn } from "./signin.js";
 import { Tabs } from "./tabs.js";
+import { Visit } from "./visit.js";
 
 /** @typedef {import("./identity.js").Person} Person */
-
-const LOST = 1006; // no close frame
-const OF_TOKENS = new Set([4401, 4500]); // close codes: expired, rejected or taken back
 
 /** @param {string} id @returns {any} */
 const get = (id) => document.getElementById(id);
@@ -25,58 +21,9 @@ const indicator = new Indicator({
   again: get("reconnect"),
 });
 
-/** One person's time on the page, from signing in to signing out (which loads the page anew). */
-class Visit {
-  /** @type {any} the client's session; undefined before the first connection */
-  session;
-
-  /** @param {Identity} identity @param {boolean} isOpen whether authentication is off */
-  constructor(identity, isOpen) {
-    this.identity = identity;
-    this.isOpen = isOpen;
-    this.api = new Api(identity.getToken);
-    this.requests = new RequestsView(get("requests"), this.api);
-  }
-
-  /** Rejects where the node does not know the person, or does not connect. */
-  async start() {
-    const me = await this.api.get("/v1/me");
-    await this.connect();
-    return me;
-  }
-
-  /** Opens a session, and gives it to the view of requests. */
-  async connect() {
-    const onFrame = (/** @type {any} */ direction, /** @type {any} */ frame) => this.requests.onFrame(direction, frame);
-    const onState = (/** @type {any} */ state) => this.#show(state);
-    const token = this.identity.forClient;
-    const options = { onFrame, onState, ...(token && { token: /** @type {any} */ (token) }) };
-    this.session = await connect(new URL("ws", document.baseURI), options);
-    try {
-      await this.requests.attach(this.session);
-    } catch (error) {
-      await this.session.close();
-      throw error;
-    }
-  }
-
-  /** After an end for good: a new session, which takes over what is still open. */
-  async reconnect() {
-    try {
-      await this.connect();
-    } catch (error) {
-      const { closeCode = LOST } = /** @type {{ closeCode?: number }} */ (error);
-      indicator.show({ name: "ended", code: closeCode, reason: messageOf(error) });
-    }
-  }
-
-  /** @param {{ name: string, code?: number }} state */
-  #show(state) {
-    if (state.code !== undefined && OF_TOKENS.has(state.code)) {
-      this.identity.distrust();
-    }
-    indicator.show(state);
-  }
+/** @param {Identity} identity */
+function visitOf(identity) {
+  return new Visit(identity, { root: get("requests"), onState: (state) => indicator.show(state) });
 }
 
 /** Shows the views that the person may see. @param {Visit} visit @param {Person} me */
@@ -102,7 +49,7 @@ function open(visit, me) {
 function showAccount(visit, me) {
   setText(get("account-name"), `${me.user} · ${me.tenant}`);
   get("account").hidden = false;
-  get("sign-out").hidden = visit.isOpen;
+  get("sign-out").hidden = visit.identity.isAnybody;
   get("sign-out").addEventListener("click", async () => {
     Identity.forget();
     await visit.session.close();
@@ -110,26 +57,21 @@ function showAccount(visit, me) {
   });
 }
 
-/** @param {unknown} error */
-function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** @param {SignIn} signIn */
 async function enterAsAnybody(signIn) {
-  const visit = new Visit(Identity.anybody(), true);
+  const visit = visitOf(Identity.anybody());
   try {
     open(visit, await visit.start());
     signIn.hide();
   } catch (error) {
     indicator.clear();
-    signIn.showFailure(messageOf(error), () => enterAsAnybody(signIn));
+    signIn.showFailure(/** @type {Error} */ (error).message, () => enterAsAnybody(signIn));
   }
 }
 
 /** @param {SignIn} signIn @param {Identity} identity */
 async function enter(signIn, identity) {
-  const visit = new Visit(identity, false);
+  const visit = visitOf(identity);
   try {
     const me = await visit.start();
     identity.keep();
@@ -149,7 +91,7 @@ async function enterAgain(signIn, identity) {
     if (error instanceof ApiError && error.status === 401) {
       Identity.forget();
     }
-    signIn.show(messageOf(error));
+    signIn.show(/** @type {Error} */ (error).message);
   }
 }
 

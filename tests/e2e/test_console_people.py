@@ -12,6 +12,7 @@ from streamer.store.revocations import Revocation
 from tests.conftest import STORES
 from tests.support.console import Visitor, visitor
 from tests.support.system import System
+from tests.support.until import until
 from tests.support.wire import token
 
 NODE: Final = {"STREAMER_CONSOLE": "true", "STREAMER_DEV_TOKENS": "true", "STREAMER_ACTIONS": "tests.support.press"}
@@ -54,21 +55,35 @@ async def test_a_token_that_is_none_is_refused_in_a_sentence(ann: Visitor) -> No
     await expect(ann.page.get_by_label("Action", exact=True)).to_be_hidden()
 
 
-async def test_a_token_that_is_taken_back_ends_the_connection_with_its_reason(streamer: System, ann: Visitor) -> None:
+async def test_a_token_that_is_taken_back_ends_the_connection_and_one_comes_back_by_hand(
+    streamer: System, ann: Visitor
+) -> None:
     page = ann.page
+    await streamer.worker(STREAMER_ACTIONS="tests.support.press")
     await ann.open()
     await page.get_by_text("I have a token").click()
     await page.get_by_label("Token", exact=True).fill(token("ann", "acme"))
     await page.get_by_role("button", name="Use the token").click()
-    await expect(ann.indicator).to_contain_text("connected to")
+    card = await ann.call("print_booklet", title="Moby-Dick")
+    await expect(card).to_contain_text("50 %")
 
     now_ms = int(time.time() * 1_000)
-    await streamer.store.revocations.revoke(
-        Revocation(tenant="acme", user="ann", revoked_ms=now_ms + 1_000, expires_ms=now_ms + 600_000)
-    )
+    revocation = Revocation(tenant="acme", user="ann", revoked_ms=now_ms + 1_000, expires_ms=now_ms + 600_000)
+    await streamer.store.revocations.revoke(revocation)
     await expect(ann.indicator).to_contain_text("(4500)")
-    await page.get_by_role("button", name="Connect again").click()
-    await expect(ann.indicator).to_contain_text("not connected")
+    await expect(card).to_have_attribute("data-status", "lost")
+
+    await streamer.store.revocations.lift("acme", user="ann")
+    again = page.get_by_role("button", name="Connect again")
+
+    async def connected() -> bool:
+        if await again.is_visible():
+            await again.click()
+        return await page.locator("#connection[data-state=connected]").count() > 0
+
+    await until(connected, timeout_s=20, what="the node reads that the token holds again")
+    await expect(card).to_have_attribute("data-status", "running")
+    await expect(card).to_contain_text("50 %")
 
 
 async def test_everything_can_be_reached_by_the_keyboard(ann: Visitor) -> None:
