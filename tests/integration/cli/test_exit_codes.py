@@ -44,11 +44,10 @@ def test_what_came_of_it(tmp_path: Path, arguments: list[str], code: int) -> Non
 def test_ctrl_c(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with streamer(tmp_path, "call", "echo", "--url", url) as process:
-            with silent.accept()[0] as socket_:
-                assert socket_.recv(4) == b"GET "  # it waits now for an answer
-                process.send_signal(signal.SIGINT)
-                _, said = process.communicate(timeout=60)
+        with streamer(tmp_path, "call", "echo", "--url", url) as process, silent.accept()[0] as socket_:
+            assert socket_.recv(4) == b"GET "  # it waits now for an answer
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (INTERRUPTED, "Stopped waiting; the request goes on at the server.\n")
 
 
