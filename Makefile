@@ -12,10 +12,14 @@ CHROMIUM ?= /usr/bin/chromium
 export STREAMER_CHROMIUM := $(CHROMIUM)
 BESIDE = -n $(SIDE_BY_SIDE) --dist worksteal
 WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
+CLIENT := clients/typescript
+CLIENT_READY := $(CLIENT)/node_modules/.package-lock.json
+CLIENT_BUILT := $(CLIENT)/dist/index.js
+WITH_CLIENT := $(if $(shell command -v npm),$(CLIENT_BUILT))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test chaos bench lock clean java npm docker
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test client client-test chaos bench lock clean java npm docker
 .NOTPARALLEL:
 
 help: ## show this list
@@ -35,7 +39,7 @@ $(DEV_READY): requirements/dev.txt $(SITE_READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-test: $(if $(WITH_DYNAMODB),java npm) check coverage e2e ## everything: check, then all tests on every store
+test: $(if $(WITH_DYNAMODB),java npm) check coverage $(if $(WITH_CLIENT),client-test) e2e ## everything: check, then all tests on every store
 
 check: $(DEV_READY) ## lint, types and the directions of imports
 	$(BIN)/ruff check .
@@ -49,14 +53,14 @@ unit: $(DEV_READY) ## pure tests and single parts, seconds
 contract: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## what a store promises, on every store (STORES=sqlite,dynamodb)
 	$(BIN)/pytest tests/contract
 
-integration: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## a real server or worker in this process
+integration: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## a real server or worker in this process
 	$(BIN)/pytest tests/integration
 
-e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## real processes, real sockets, real signals (SIDE_BY_SIDE=3)
+e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## real processes, real sockets, real signals (SIDE_BY_SIDE=3)
 	$(BIN)/pytest tests/e2e $(BESIDE) -m "not alone and not compose and not browser"
 	$(BIN)/pytest tests/e2e -m alone
 
-coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## unit, contract and integration, with the branch coverage gate
+coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## unit, contract and integration, with the branch coverage gate
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration
 	$(BIN)/coverage combine -q
@@ -68,6 +72,23 @@ compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
 browser-test: $(DEV_READY) ## what runs in Chromium: the console, the TypeScript client, the documentation
 	@test -x $(CHROMIUM) || { echo "This needs Chromium: install it, or name it: make browser-test CHROMIUM=/path/to/chromium"; exit 1; }
 	$(BIN)/pytest -m browser tests/e2e
+
+client: $(CLIENT_BUILT) ## build the TypeScript client, and renew what the console has of it
+	rm -f app/console/client/*.js
+	mkdir -p app/console/client
+	cp $(CLIENT)/dist/*.js app/console/client/
+
+client-test: $(DEV_READY) $(CLIENT_BUILT) ## the TypeScript client's own tests, in Node before a real server
+	cd $(CLIENT) && npm test
+
+$(CLIENT_BUILT): $(CLIENT_READY) $(CLIENT)/tsconfig.json $(wildcard $(CLIENT)/src/*.ts)
+	rm -rf $(CLIENT)/dist
+	cd $(CLIENT) && npm run --silent build
+
+$(CLIENT_READY): $(CLIENT)/package.json $(CLIENT)/package-lock.json
+	@command -v npm >/dev/null || { echo "The TypeScript client needs Node 20 or newer with npm: install it."; exit 1; }
+	cd $(CLIENT) && npm ci --silent
+	@touch $@
 
 chaos: $(DEV_READY) java npm ## ten minutes of load and faults, then the verdict (ARGS="--minutes 2 --seed 7", see docs/chaos.md)
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -97,4 +118,4 @@ lock: $(DEV_READY) ## renew the hashed lock files
 	$(LOCK) --extra otel --group build pyproject.toml -c requirements/dev.txt -o requirements/otel.txt
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) .streamer .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(VENV) .streamer .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

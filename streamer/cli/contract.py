@@ -1,6 +1,6 @@
 """`streamer contract`: the documents that say what the actions take and give, and what changed between two of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,21 +10,23 @@ import typer
 from streamer.actions import load_registry
 from streamer.cli.sentences import FAILED
 from streamer.cli.table import printable
-from streamer.contract import asyncapi, openapi
+from streamer.contract import asyncapi, openapi, typescript
 from streamer.contract.compare import Change
 from streamer.contract.diff import NotComparable, changes
 from streamer.contract.write import written
 from streamer.errors import ConfigurationError
+from streamer.registry import Registry
 from streamer.settings import Settings
 
 contract = typer.Typer(
     name="contract",
-    help="The contract of the actions: AsyncAPI for the socket, OpenAPI for HTTP.",
+    help="The contract of the actions: AsyncAPI for the socket, OpenAPI for HTTP, types for TypeScript.",
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 
+Make = Callable[[Registry], bytes]
 _STDOUT: Final = Path("-")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the changes as one JSON object.")]
@@ -42,21 +44,26 @@ def write(
     openapi_file: Annotated[
         Path | None, typer.Option("--openapi", metavar="FILE", help="Write the OpenAPI document there; -: print it.")
     ] = None,
+    typescript_file: Annotated[
+        Path | None,
+        typer.Option("--typescript", metavar="FILE", help="Write the TypeScript module there; -: print it."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write both into it, as asyncapi.json and openapi.json.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write both documents into it, as asyncapi.json and openapi.json."),
     ] = None,
 ) -> None:
     """Write the contract of the actions that a node with these settings serves."""
     if context.invoked_subcommand is not None:
         return
-    targets = _targets(asyncapi_file, openapi_file, out)
+    targets = _targets(asyncapi_file, openapi_file, typescript_file, out)
     if not targets:
-        raise ConfigurationError("Say where to: --asyncapi FILE, --openapi FILE or --out DIR.")
+        raise ConfigurationError("Say where to: --asyncapi FILE, --openapi FILE, --typescript FILE or --out DIR.")
     settings = Settings.read()
     registry = load_registry(tuple(actions) if actions else settings.actions, threads=1)
     try:
-        for path, document in targets.items():
-            _put(path, written(document(registry)))
+        for path, made in targets.items():
+            _put(path, made(registry))
     finally:
         registry.close()
 
@@ -80,13 +87,27 @@ def diff(
         raise typer.Exit(FAILED)
 
 
-def _targets(asyncapi_file: Path | None, openapi_file: Path | None, out: Path | None) -> Mapping[Path, Any]:
+def _targets(
+    asyncapi_file: Path | None, openapi_file: Path | None, typescript_file: Path | None, out: Path | None
+) -> Mapping[Path, Make]:
     """Path -> what makes the document that goes there."""
-    wanted = {asyncapi_file: asyncapi.document, openapi_file: openapi.document}
-    found = {path: document for path, document in wanted.items() if path is not None}
+    wanted = {asyncapi_file: _asyncapi, openapi_file: _openapi, typescript_file: _typescript}
+    found = {path: make for path, make in wanted.items() if path is not None}
     if out is not None:
-        found |= {out / "asyncapi.json": asyncapi.document, out / "openapi.json": openapi.document}
+        found |= {out / "asyncapi.json": _asyncapi, out / "openapi.json": _openapi}
     return found
+
+
+def _asyncapi(registry: Registry) -> bytes:
+    return written(asyncapi.document(registry))
+
+
+def _openapi(registry: Registry) -> bytes:
+    return written(openapi.document(registry))
+
+
+def _typescript(registry: Registry) -> bytes:
+    return typescript.module(registry).encode()
 
 
 def _put(path: Path, body: bytes) -> None:

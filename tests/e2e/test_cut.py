@@ -3,7 +3,6 @@ for byte, what it would have had without."""
 
 import asyncio
 import functools
-import random
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ import pytest
 from streamer.client import Chunk, Completed, Retrying, Session, connect
 from tests.conftest import STORES
 from tests.support import acme
+from tests.support.cutter import Cutter
 from tests.support.processes import Process
 from tests.support.switch import Switch
 from tests.support.system import System
@@ -21,7 +21,6 @@ from tests.support.wire import token
 CHUNKS = 5_000
 CUTS = 100
 SIZE = 100
-MAX_GAP = 30  # pieces between coming back and the next cut
 
 
 def uncut(chunks: int) -> bytes:
@@ -29,24 +28,19 @@ def uncut(chunks: int) -> bytes:
 
 
 class Reader:
-    """A program that uses the client and knows nothing of connections; cut again and again, each time some pieces of
-    output after it came back."""
+    """A program that uses the client and knows nothing of connections; cut again and again."""
 
     def __init__(self, switch: Switch, cuts: int) -> None:
         self.output: list[Any] = []
         self.completed: Completed | None = None
-        self.cuts = 0
-        self._switch = switch
-        random_places = random.Random(7)  # the same places every time
-        self._gaps = [random_places.randrange(MAX_GAP) for _ in range(cuts)]
-        self._since_back = 0  # pieces since its newest connection was made
+        self.cutter = Cutter(switch, cuts)
 
     async def read(self, session: Session, payload: dict[str, Any]) -> None:
         async for event in session.submit("stream", payload, id="r1"):
             match event:
                 case Chunk():
                     self.output.append(event.data)
-                    self._may_cut()
+                    self.cutter.piece()
                 case Retrying():
                     del self.output[event.continues_from :]
                 case Completed():
@@ -54,15 +48,6 @@ class Reader:
 
     def has(self, much: int) -> bool:
         return len(self.output) >= much
-
-    def _may_cut(self) -> None:
-        is_back = self._switch.passed_on > self.cuts
-        if self.cuts < len(self._gaps) and is_back:
-            self._since_back += 1
-            if self._since_back > self._gaps[self.cuts]:
-                self.cuts += 1
-                self._since_back = 0
-                self._switch.cut()
 
 
 @pytest.mark.timeout(300)
@@ -77,7 +62,7 @@ async def test_a_hundred_cuts_leave_no_trace(streamer: System) -> None:
             await reader.read(session, payload)
         assert switch.passed_on > CUTS
 
-    assert reader.cuts == CUTS
+    assert reader.cutter.cuts == CUTS
     assert reader.completed is not None
     assert (reader.completed.chunks, reader.completed.attempt) == (CHUNKS, 1)
     assert orjson.dumps(reader.output) == uncut(CHUNKS)
@@ -102,7 +87,7 @@ async def test_neither_do_two_dead_workers(streamer: System, checkpoint_every: i
                 workers.append(await streamer.worker())
             await reading
 
-    assert reader.cuts == 10
+    assert reader.cutter.cuts == 10
     assert reader.completed is not None
     assert (reader.completed.chunks, reader.completed.attempt) == (CHUNKS, 3)
     assert orjson.dumps(reader.output) == uncut(CHUNKS)

@@ -44,6 +44,14 @@ def test_actions_may_be_named(tmp_path: Path) -> None:
     assert {"echo", "steps"} <= calls.keys()
 
 
+def test_their_types_are_written_for_typescript(tmp_path: Path) -> None:
+    printed = run("--typescript", "-").stdout
+    assert "payload: GenerateReportPayload;" in printed
+    run("--typescript", tmp_path / "src" / "actions.ts", "--asyncapi", tmp_path / "a.json")
+    assert (tmp_path / "src" / "actions.ts").read_text() == printed
+    assert (tmp_path / "a.json").exists()
+
+
 def test_they_are_else_those_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMER_ACTIONS", "tests.support.acme")
     run("--asyncapi", tmp_path / "a.json")
