@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from streamer.cli.bar import bar
+from streamer.cli.completion import actions
 from streamer.cli.sentences import INTERRUPTED
 from streamer.client import Chunk, Event, Session, Submission, connect
 from streamer.jobs import ids
@@ -43,7 +44,9 @@ def id_of(text: str | None) -> str | None:
 
 
 def call(
-    action: Annotated[str | None, typer.Argument(help="The name of the action, for example echo.")] = None,
+    action: Annotated[
+        str | None, typer.Argument(autocompletion=actions, help="The name of the action, for example echo.")
+    ] = None,
     payload: Annotated[str | None, typer.Argument(help="JSON (default {}), or @FILE, or - for standard input.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,

@@ -17,7 +17,7 @@ INTERRUPTED: Final = 130
 
 EXIT_CODES: Final = {
     OK: "done",
-    FAILED: "no: the request failed, there is no such job, something is wrong, a change breaks clients",
+    FAILED: "the request failed, or the answer is no: nothing found, something wrong, a change that breaks clients",
     USAGE: "the command or a setting is not understood",
     NO_CONNECTION: "no node answers or lets one in, or the store does not answer or lacks its tables",
     INTERRUPTED: "Ctrl-C",

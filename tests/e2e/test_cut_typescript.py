@@ -101,22 +101,23 @@ async def test_neither_does_a_dead_worker(
     streamer: System, switch: Switch, read: Any, checkpoint_every: int | None
 ) -> None:
     workers = [await streamer.worker() for _ in range(2)]
-    cutter = Cutter(switch, 10)
+    cutters = [Cutter(switch, 5), Cutter(switch, 5)]  # while the first worker lives, and after
     pieces: list[None] = []
+    deaths: list[int] = []
 
     def piece() -> None:
         pieces.append(None)
-        cutter.piece()
+        cutters[len(deaths)].piece()
 
     payload = STREAM | {"chunk_s": 0.002, "checkpoint_every": checkpoint_every}
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(read(switch.url, payload, piece))
-        await until(lambda: len(pieces) > CHUNKS // 4 or reading.done(), timeout_s=120)
+        await until(lambda: (len(pieces) > CHUNKS // 4 and cutters[0].cuts == 5) or reading.done(), timeout_s=120)
         owner = await streamer.owner_of("r1", workers)
         owner.kill()
-        await owner.ended()
+        deaths.append(await owner.ended())
 
     heard = reading.result()
-    assert cutter.cuts == 10
+    assert [cutter.cuts for cutter in cutters] == [5, 5]
     assert (heard.chunks, heard.attempt) == (CHUNKS, 2)
     assert heard.output.encode() == uncut(CHUNKS)

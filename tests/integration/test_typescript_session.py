@@ -10,13 +10,13 @@ from streamer.actions import load_registry
 from streamer.contract import typescript
 from tests.support import typescript as compiler
 
-HEAD: Final = f"""
-import {{ connect }} from "{compiler.CLIENT / "dist" / "index.js"}";
-import type {{ Actions }} from "./actions.mjs";
+HEAD: Final = """
+import { connect } from "streamer-client";
+import type { Actions } from "./actions.js";
 
 const session = await connect<Actions>("http://127.0.0.1:8080");
-const days = {{ start_date: "2026-01-01", end_date: "2026-01-31" }};
-const ids = {{ dataset_id: "d1", operation: "sum" }};
+const days = { start_date: "2026-01-01", end_date: "2026-01-31" };
+const ids = { dataset_id: "d1", operation: "sum" };
 """
 RIGHT: Final = {
     "a call": 'const url: string = (await session.call("generate_report", { ...days, format: "csv" })).url;',
@@ -55,27 +55,38 @@ WRONG: Final = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With the types of the demo actions in it."""
+    """A project that has the client, and the types of the demo actions."""
     compiler.require_build()
-    (tmp_path / "actions.mts").write_text(typescript.module(load_registry((), threads=1)))
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "streamer-client").symlink_to(compiler.CLIENT)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "actions.ts").write_text(typescript.module(load_registry((), threads=1)))
     return tmp_path
 
 
 async def test_what_is_right_compiles(folder: Path) -> None:
-    assert not await compiler.compile_strictly(*written(folder, RIGHT.values()))
+    assert not await compiler.compile_strictly(*written(folder, [HEAD + program for program in RIGHT.values()]))
 
 
 async def test_what_is_wrong_does_not(folder: Path) -> None:
-    files = written(folder, WRONG.values())
+    files = written(folder, [HEAD + program for program in WRONG.values()])
     told = await compiler.compile_strictly(*files)
     compiled = [what for what, file in zip(WRONG, files, strict=True) if f"{file.name}(" not in told]
     assert compiled == []
+
+
+async def test_the_example_of_the_documentation_finds_the_mistake_that_it_names(folder: Path) -> None:
+    example = (compiler.ROOT / "docs" / "contract.md").read_text().split("```ts\n")[2].partition("```")[0]
+    right, wrong = written(folder, [example, example.replace("report.url", "report.uri")])
+    told = await compiler.compile_strictly(right, wrong)
+    assert f"{wrong.name}(" in told
+    assert f"{right.name}(" not in told
 
 
 def written(folder: Path, programs: Iterable[str]) -> Sequence[Path]:
     """A file for each."""
     files = []
     for number, program in enumerate(programs):
-        files.append(folder / f"program_{number}.mts")
-        files[-1].write_text(HEAD + program)
+        files.append(folder / f"program_{number}.ts")
+        files[-1].write_text(program)
     return files

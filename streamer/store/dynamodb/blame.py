@@ -58,7 +58,7 @@ async def _regions_beside(session: AioSession, region: str) -> Sequence[str]:
 
 
 async def _endpoint(session: AioSession, region: str) -> str | None:
-    async with session.create_client("dynamodb", region_name=region, config=clients.BEATS) as sdk:
+    async with session.create_client("dynamodb", region_name=region, config=clients.LOOKS) as sdk:
         url: str = sdk.meta.endpoint_url
     return None if url.endswith(OWN_HOSTS) else url
 
@@ -92,7 +92,7 @@ def lasting(seconds: float) -> str:
 def of(cause: BaseException, place: Place, offset_s: float | None) -> Finding:
     """Why a call failed. `offset_s`: of the clock, where an answer told it."""
     if not isinstance(cause, ClientError):
-        reason = str(cause) or f"no answer within {clients.BEAT_LIMIT_S:g} s"
+        reason = str(cause) or f"no answer within {clients.LOOK_LIMIT_S:g} s"
         remedy = (
             "Start it, or correct AWS_ENDPOINT_URL_DYNAMODB (AWS_ENDPOINT_URL)."
             if place.endpoint
@@ -109,7 +109,7 @@ def _of_answer(code: str, message: str, place: Place, offset_s: float | None) ->
     if code in _REFUSALS:
         check, what, remedy = _REFUSALS[code]
         return wrong(check, f"{what} ({code})", remedy)
-    told = f"{place} answers {code}: {message}".rstrip(": ")
+    told = f"{place} answers {code}: {message}".rstrip(": .") + "."
     return unknown("store", told, "Try again.") if code in NOT_FOR_NOW else wrong("store", told, "See the message.")
 
 

@@ -27,6 +27,8 @@ OnCapacity = Callable[[str, Any], None]
 CALL_LIMIT_S: Final = 10.0
 """Of one call with all its retries: three times (connect + read), and the SDK's back-off between them."""
 BEAT_LIMIT_S: Final = 2.0
+LOOK_LIMIT_S: Final = 4.0
+"""Of a call by which somebody finds out what is wrong: no fault is hidden by trying again."""
 
 
 def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
@@ -45,6 +47,7 @@ def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
 
 CALLS: Final = _config(attempts=3, read_timeout_s=2)
 BEATS: Final = _config(attempts=1, read_timeout_s=1)
+LOOKS: Final = _config(attempts=1, read_timeout_s=3)
 
 
 class Client:

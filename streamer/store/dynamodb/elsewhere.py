@@ -19,8 +19,8 @@ LIMIT_S: Final = 10.0
 async def has(region: str, table: str) -> bool:
     """Whether there is such a table in that region; False where that cannot be told."""
     try:
-        async with clients.connected(clients.BEATS, region=region) as send:
-            client = Client(send, limit_s=clients.BEAT_LIMIT_S)
+        async with clients.connected(clients.LOOKS, region=region) as send:
+            client = Client(send, limit_s=clients.LOOK_LIMIT_S)
             await client.call("describe_table", "describe_table", {"TableName": table})
     except (StoreUnavailable, InvalidRequest, ConfigurationError, BotoCoreError):
         return False

@@ -1,4 +1,4 @@
-"""Why DynamoDB cannot be used, in plain words. Each call is made once, and none takes longer than two seconds."""
+"""Why DynamoDB cannot be used, in plain words. Each call is made once, and none takes longer than four seconds."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,20 +31,20 @@ async def examine(table_prefix: str, *, needs_stream: bool, clock: Callable[[], 
     if fault is not None:
         return Examination([fault])
     try:
-        async with clients.connected(clients.BEATS) as send:
-            return await _Look(send, place, table_prefix, needs_stream=needs_stream, clock=clock).taken()
+        async with clients.connected(clients.LOOKS) as send:
+            return await Look(send, place, table_prefix, needs_stream=needs_stream, clock=clock).taken()
     except (BotoCoreError, ConfigurationError) as error:
         return Examination([wrong("aws", str(error), "Correct the variables of the AWS SDK.")])
 
 
-class _Look:
+class Look:
     """One examination under way."""
 
     def __init__(
         self, send: Send, place: Place, table_prefix: str, *, needs_stream: bool, clock: Callable[[], int]
     ) -> None:
         self._dates = DateCompared(clock)
-        self._client = Client(self._dates.watching(send), limit_s=clients.BEAT_LIMIT_S)
+        self._client = Client(self._dates.watching(send), limit_s=clients.LOOK_LIMIT_S)
         self._place = place
         self._prefix = table_prefix
         self._needs_stream = needs_stream
@@ -98,7 +98,7 @@ class _Look:
     async def _fault(self, table: Table, present: Description | None) -> str | None:
         found = tables.complaint(table, present)
         if found is not None:
-            return found.removesuffix(": run `streamer tables create`.") + "."
+            return found.removesuffix(": run `streamer tables create`.").rstrip(".") + "."
         step = tables.next_step(table, present, await self._expiry(table))
         if step is None or step.operation is None:
             return None

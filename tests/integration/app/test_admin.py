@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamer.cluster.registry import WORKER
 from streamer.errors import StoreUnavailable
@@ -172,6 +173,58 @@ async def test_connections_are_shown_by_tenant_and_user(node: House) -> None:
     assert (ann["node_id"], ann["tenant"], ann["user_agent"]) == (node.node.node_id, "t2", "a test")
     assert ann["source_ip"] == "127.0.0.1"
     assert await shown("tenant=t3") == {}
+
+
+READS = ("overview", "history", "jobs", f"jobs/{'0' * 32}", "connections?tenant=t1")
+WRITES = (("POST", "/redrive"), ("POST", "/cancel"), ("DELETE", ""))
+
+
+@pytest.mark.parametrize("permissions", [(), ("admin:write",), ("admin",), ("presence:read", "requests:watch")])
+async def test_who_may_not_read_sees_nothing(node: House, permissions: tuple[str, ...]) -> None:
+    for path in (*READS, "jobs?limit=nonsense"):
+        answer = await admin(node, path, token("eve", "t1", permissions))
+        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+        assert answer.body["error"]["message"] == "This needs the permission admin:read."
+
+
+@pytest.mark.parametrize("permissions", [(), ("admin:read",), ("admin",)])
+async def test_who_may_not_write_changes_nothing(node: House, permissions: tuple[str, ...]) -> None:
+    job = await dead(node, "d")
+    for method, path in WRITES:
+        answer = await admin(node, f"jobs/{job.job_id}{path}", token("ann", "t1", permissions), method)
+        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+    assert await node.row("d") == job
+
+
+async def test_who_may_do_anything_may_do_this_too(node: House) -> None:
+    job = await dead(node, "d", "t2")
+    anything = token("root", "t1", ("*",))
+    for path in READS:
+        assert (await admin(node, path, anything)).status in (200, 404)
+    assert (await admin(node, f"jobs/{job.job_id}/redrive", anything, "POST")).status == 200
+
+
+async def test_a_page_of_a_stranger_operates_nothing(node: House) -> None:
+    job = await dead(node, "d")
+    for method, path in WRITES:
+        at = f"/v1/admin/jobs/{job.job_id}{path}"
+        answer = await call(node, method, at, bearer=DOES, Origin="https://elsewhere.example")
+        assert answer.status == 403
+    assert await node.row("d") == job
+
+
+async def test_what_an_operator_does_is_audited(node: House) -> None:
+    letter = await dead(node, "d", "t2")
+    waiting = await submitted(node, "w", "t2")
+    with capture_logs() as lines:
+        again = (await admin(node, f"jobs/{letter.job_id}/redrive", DOES, "POST")).body["job_id"]
+        await admin(node, f"jobs/{waiting}/cancel", DOES, "POST")
+        await admin(node, f"jobs/{letter.job_id}", DOES, "DELETE")
+    whose = {"user": "olga", "tenant": "ops", "owner": "ann", "owner_tenant": "t2", "action": "queued"}
+    audited = {line["verb"]: line for line in lines if line["event"] == "audit"}
+    assert {**whose, "job_id": again, "redrive_of": letter.job_id}.items() <= audited["redrive"].items()
+    assert {**whose, "job_id": waiting, "result": "CANCELLED"}.items() <= audited["cancel"].items()
+    assert {**whose, "job_id": letter.job_id, "result": "FAILED"}.items() <= audited["purge"].items()
 
 
 async def test_a_store_that_is_away_is_told(node: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
+from typer.testing import CliRunner
 
+from streamer.cli.program import program
 from streamer.jobs import ids
 from streamer.store.open import open_store
 from tests.support.dynamodb_local import DynamoDBLocal
@@ -34,34 +36,50 @@ Findings = list[dict[str, Any]]
 
 
 class Doctor:
-    """Asks `streamer doctor` in a process of its own, with this environment."""
+    """Asks `streamer doctor` with this environment and no other variables of ours or of the AWS SDK."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.env = env
         self._folder = folder
 
     async def says(self, **env: str) -> Findings:
+        """Asked in a thread of its own, as it has a loop of its own."""
+        others = {name: None for name in os.environ if name.startswith(("STREAMER_", "AWS_"))}
+        asked = CliRunner(env={**others, **self._environment(env)})
+        result = await asyncio.to_thread(asked.invoke, program, ["doctor", "--json"])
+        return _findings(result.exit_code, result.stdout)
+
+    async def says_where_the_clock_is_wrong(self, skew: Path) -> Findings:
+        """Asked in a process of its own, which has the clock that this file says."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMER_", "AWS_"))}
-        there = {**kept, **SETTINGS, **self.env, **env}
         running = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", WITH_SKEW, "doctor", "--json"),
             cwd=self._folder,
-            env={"SKEW": "/does/not/exist", **{name: value for name, value in there.items() if value}},
+            env={**kept, **self._environment({}), "SKEW": str(skew)},
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
         )
-        output, errors = await running.communicate()
-        assert not errors, errors.decode()
-        told = json.loads(output)
-        assert running.returncode == (0 if told["ok"] else 1)
-        return list(told["findings"])
+        output, _ = await running.communicate()
+        return _findings(running.returncode, output)
+
+    def _environment(self, env: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in {**SETTINGS, **self.env, **env}.items() if value}
 
     async def only_fault(self, **env: str) -> dict[str, Any]:
-        findings = await self.says(**env)
-        faults = [finding for finding in findings if finding["verdict"] == "wrong"]
-        assert len(faults) == 1, findings
-        assert faults[0]["remedy"]
-        return faults[0]
+        return only(await self.says(**env))
+
+
+def _findings(exit_code: int | None, output: str | bytes) -> Findings:
+    told = json.loads(output)
+    assert exit_code == (0 if told["ok"] else 1)
+    return list(told["findings"])
+
+
+def only(findings: Findings) -> dict[str, Any]:
+    """The one thing that is wrong."""
+    faults = [finding for finding in findings if finding["verdict"] == "wrong"]
+    assert len(faults) == 1, findings
+    assert faults[0]["remedy"]
+    return faults[0]
 
 
 @pytest.fixture
@@ -131,7 +149,7 @@ async def test_some_tables_are_missing(with_tables: Doctor, proxy: FaultProxy) -
 async def test_a_clock_that_is_off_by_ten_minutes(with_tables: Doctor, tmp_path: Path, skew_s: int) -> None:
     skew = tmp_path / "skew"
     skew.write_text(str(skew_s))
-    fault = await with_tables.only_fault(SKEW=str(skew))
+    fault = only(await with_tables.says_where_the_clock_is_wrong(skew))
     assert fault["check"] == "clock"
     told = fault["what"].removeprefix("This machine's clock is ")
     assert told.startswith(("10 min", "9 min 59 s", "9 min 58 s"))

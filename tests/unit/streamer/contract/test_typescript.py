@@ -1,12 +1,16 @@
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.actions import load_registry
 from streamer.context import Context
 from streamer.contract import typescript
 from streamer.definitions import define
 from streamer.registry import Registry
 from tests.unit.streamer.contract.house import ACTIONS, registry
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "contract.md"
 
 
 class Odd(BaseModel):
@@ -131,3 +135,9 @@ def test_no_action_is_no_member() -> None:
 def test_the_module_is_the_same_in_whatever_order_the_actions_were_declared() -> None:
     names = sorted(ACTIONS)
     assert module(*names) == module(*reversed(names))
+
+
+def test_what_the_documentation_shows_of_the_demo_actions_is_written() -> None:
+    shown = DOCUMENT.read_text().partition("```ts\n")[2].partition("```")[0].splitlines()
+    assert len(shown) > 10
+    assert set(shown) <= set(typescript.module(load_registry((), threads=1)).splitlines())
