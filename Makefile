@@ -19,7 +19,7 @@ WITH_CLIENT := $(if $(shell command -v npm),$(CLIENT_BUILT))
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test client client-test chaos bench lock clean java npm docker
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test screenshots client client-test chaos bench lock clean java npm docker
 .NOTPARALLEL:
 
 help: ## show this list
@@ -72,6 +72,9 @@ compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
 browser-test: $(DEV_READY) ## what runs in Chromium: the console, the TypeScript client, the documentation
 	@test -x $(CHROMIUM) || { echo "This needs Chromium: install it, or name it: make browser-test CHROMIUM=/path/to/chromium"; exit 1; }
 	$(BIN)/pytest -m browser tests/e2e
+
+screenshots: $(DEV_READY) ## take the pictures of the console in docs/images anew
+	STREAMER_SCREENSHOTS=1 $(BIN)/pytest -m browser tests/e2e/test_console_pictures.py
 
 client: $(CLIENT_BUILT) ## build the TypeScript client, and renew what the console has of it
 	rm -f app/console/client/*.js

@@ -17,7 +17,9 @@ export class ApiError extends Error {
 export class Api {
   #getToken;
 
-  /** @param {() => string | undefined | Promise<string | undefined>} getToken asked for every call; undefined: no token */
+  /**
+   * @param {() => string | undefined | Promise<string | undefined>} getToken asked for every call; undefined: no token
+   */
   constructor(getToken) {
     this.#getToken = getToken;
   }

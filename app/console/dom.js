@@ -5,8 +5,8 @@
  * A new element.
  *
  * `props`: `class`, `dataset` (an object), `on<event>` (a function), properties of the element, and attributes
- * (`aria-…`, `role` and whatever is no property). What is null or undefined is left out; so are children that are null,
- * undefined or false.
+ * (`aria-…`, `role` and whatever is no property). What is null or undefined is left out; so are children that
+ * are null, undefined or false.
  *
  * @param {string} tag
  * @param {Record<string, any>} [props]
@@ -29,7 +29,12 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...children.filter(isShown).map(asNode));
 }
 
-/** Sets the text where it differs, so that nothing is laid out or read out again for nothing. @param {Node} node @param {string} text */
+/**
+ * Sets the text where it differs, so that nothing is laid out or read out again for nothing.
+ *
+ * @param {Node} node
+ * @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) {
     node.textContent = text;

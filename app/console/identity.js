@@ -7,7 +7,9 @@ const KEY = "streamer.identity"; // in sessionStorage: forgotten with the tab
 const RENEW_BEFORE_S = 120;
 
 /** @typedef {{ user: string, tenant: string, permissions: string[] }} Person */
-/** @typedef {{ token?: string, expiresAt?: number, person?: Person }} Kept `person`: who a development token is made for */
+/**
+ * @typedef {{ token?: string, expiresAt?: number, person?: Person }} Kept `person`: who a development token is made for
+ */
 
 /** Gives the token for every call; `getToken` may be handed around. */
 export class Identity {
@@ -42,6 +44,16 @@ export class Identity {
     const identity = new Identity({ person });
     await identity.getToken();
     return identity;
+  }
+
+  /** What the client is given: a token that nobody can replace, or who makes one; undefined: it goes without. */
+  get forClient() {
+    return this.#kept.person === undefined ? this.#kept.token : this.getToken;
+  }
+
+  /** The node does not take the token: the next one is another, where that can be. */
+  distrust() {
+    this.#kept.expiresAt = 0;
   }
 
   /** From now on a reload of the page finds it. */

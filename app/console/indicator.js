@@ -7,7 +7,7 @@ import { setText } from "./dom.js";
 
 /** What the close codes of the protocol mean for a person. */
 const MEANINGS = /** @type {Record<number, string>} */ ({
-  1000: "closed",
+  1000: "closed in good order",
   1006: "the connection was lost",
   1009: "a frame was too big",
   1011: "the keep-alive was lost",
@@ -73,9 +73,8 @@ function sentence({ name, nodeId, code, reason }) {
     case "leaving":
       return `moving away from ${nodeId}`;
     case "connecting":
-      return code === undefined ? "connecting" : "reconnecting";
-    case "away":
-      return `reconnecting${cause}`;
+    case "away": // the same words: that it tries again is no news
+      return code === undefined ? "connecting" : `reconnecting${cause}`;
     case "ended":
       return `not connected${cause}`;
     default:

@@ -13,6 +13,9 @@ import { Tabs } from "./tabs.js";
 
 /** @typedef {import("./identity.js").Person} Person */
 
+const LOST = 1006; // no close frame
+const OF_TOKENS = new Set([4401, 4500]); // close codes: expired, rejected or taken back
+
 /** @param {string} id @returns {any} */
 const get = (id) => document.getElementById(id);
 const indicator = new Indicator({
@@ -45,11 +48,16 @@ class Visit {
   /** Opens a session, and gives it to the view of requests. */
   async connect() {
     const onFrame = (/** @type {any} */ direction, /** @type {any} */ frame) => this.requests.onFrame(direction, frame);
-    const onState = (/** @type {any} */ state) => indicator.show(state);
-    const token = this.isOpen ? undefined : /** @type {() => Promise<string>} */ (this.identity.getToken);
-    const options = { onFrame, onState, ...(token && { token }) };
-    this.session = await connect(document.baseURI, options);
-    await this.requests.attach(this.session);
+    const onState = (/** @type {any} */ state) => this.#show(state);
+    const token = this.identity.forClient;
+    const options = { onFrame, onState, ...(token && { token: /** @type {any} */ (token) }) };
+    this.session = await connect(new URL("ws", document.baseURI), options);
+    try {
+      await this.requests.attach(this.session);
+    } catch (error) {
+      await this.session.close();
+      throw error;
+    }
   }
 
   /** After an end for good: a new session, which takes over what is still open. */
@@ -57,8 +65,17 @@ class Visit {
     try {
       await this.connect();
     } catch (error) {
-      indicator.show({ name: "ended", code: 1006, reason: messageOf(error) });
+      const { closeCode = LOST } = /** @type {{ closeCode?: number }} */ (error);
+      indicator.show({ name: "ended", code: closeCode, reason: messageOf(error) });
     }
+  }
+
+  /** @param {{ name: string, code?: number }} state */
+  #show(state) {
+    if (state.code !== undefined && OF_TOKENS.has(state.code)) {
+      this.identity.distrust();
+    }
+    indicator.show(state);
   }
 }
 
@@ -139,7 +156,13 @@ async function enterAgain(signIn, identity) {
 async function start() {
   const { auth, dev_tokens } = await new Api(() => undefined).get("/console.json");
   /** @type {SignIn} */
-  const signIn = new SignIn(get("sign-in"), { makesTokens: dev_tokens, enter: (identity) => enter(signIn, identity) });
+  const signIn = new SignIn(get("sign-in"), {
+    makesTokens: dev_tokens,
+    enter: async (identity) => {
+      await enter(signIn, identity);
+      /** @type {HTMLElement} */ (document.querySelector('#views [aria-selected="true"]')).focus(); // the form had it
+    },
+  });
   const restored = Identity.restored();
   if (auth === "off") {
     await enterAsAnybody(signIn);

@@ -44,22 +44,40 @@ export class SignIn {
   #personForm() {
     const user = field("User", { name: "user", value: "ann", required: true, autocomplete: "username" });
     const tenant = field("Tenant", { name: "tenant", value: "acme", required: true });
-    const permissions = field("Permissions", { name: "permissions", value: PERMISSIONS }, "separated by spaces; * is all of them");
+    const permissions = field(
+      "Permissions",
+      { name: "permissions", value: PERMISSIONS },
+      "separated by spaces; * is all of them",
+    );
     const hint = element("p", { class: "hint" }, "This node makes development tokens: say who you are.");
     const form = element("form", {}, hint, user, tenant, permissions, element("button", {}, "Sign in"));
     this.#onSubmit(form, (data) =>
       Identity.ofPerson({
         user: text(data, "user"),
         tenant: text(data, "tenant"),
-        permissions: text(data, "permissions").split(/[\s,]+/).filter(Boolean),
+        permissions: text(data, "permissions")
+          .split(/[\s,]+/)
+          .filter(Boolean),
       }),
     );
     return form;
   }
 
   #tokenForm() {
-    const props = { name: "token", type: "password", required: true, autocomplete: "off", spellcheck: false, class: "mono" };
-    const form = element("form", {}, field("Token", props, "a JWT; kept in this tab only"), element("button", {}, "Use the token"));
+    const props = {
+      name: "token",
+      type: "password",
+      required: true,
+      autocomplete: "off",
+      spellcheck: false,
+      class: "mono",
+    };
+    const form = element(
+      "form",
+      {},
+      field("Token", props, "a JWT; kept in this tab only"),
+      element("button", {}, "Use the token"),
+    );
     this.#onSubmit(form, async (data) => Identity.ofToken(text(data, "token")));
     return form;
   }
@@ -80,7 +98,12 @@ export class SignIn {
     });
   }
 
-  /** There is nobody to ask for, but the way in failed: it can be tried again. @param {string} fault @param {() => unknown} again */
+  /**
+   * There is nobody to ask for, but the way in failed: it can be tried again.
+   *
+   * @param {string} fault
+   * @param {() => unknown} again
+   */
   showFailure(fault, again) {
     const title = element("h2", { id: "sign-in-title" }, "Not connected");
     setText(this.#fault, fault);

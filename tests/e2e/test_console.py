@@ -1,8 +1,7 @@
 """The console in Chromium, from signing in to a dead letter that runs after all."""
 
-import os
+import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,7 +18,6 @@ NODE: Final = {
     "STREAMER_DEV_TOKENS": "true",
     "STREAMER_ACTIONS": "tests.support.press",
 }
-IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 WORKER: Final = {"STREAMER_ACTIONS": "tests.support.press"}
 
 expect.set_options(timeout=20_000)
@@ -59,7 +57,8 @@ async def test_a_request_outlives_its_worker_and_its_connection(
 
     switch.point_to([])
     switch.cut()
-    await expect(ann.indicator).to_contain_text("reconnecting")
+    await expect(ann.indicator).to_contain_text("reconnecting: the connection was lost (1006)")
+    await expect(ann.page.locator("#connection-countdown")).to_contain_text(re.compile(r"in \d+ s|now"))
     switch.point_to([node_url])
     await expect(ann.indicator).to_contain_text("connected to")
     await expect(card).to_have_attribute("data-status", "running")
@@ -92,10 +91,16 @@ async def test_a_page_that_is_opened_anew_takes_up_what_an_earlier_one_sent(stre
 
     await ann.open()
     await ann.page.get_by_role("tab", name="Inbox").click()
+    await ann.page.get_by_role("button", name="Resume kept").click()
+    await expect(ann.cards.first).to_contain_text("print_booklet")
+    await expect(ann.cards.first).to_have_attribute("data-status", "cancelled")
     await ann.page.get_by_role("button", name="Acknowledge kept").click()
     await expect(ann.page.get_by_text("It is empty.")).to_be_visible()
-    await ann.page.reload()
-    await expect(ann.page.get_by_role("tab", name="Inbox", exact=True)).to_be_visible()
+
+    await ann.open()
+    await expect(ann.indicator).to_contain_text("connected to")
+    await ann.page.get_by_role("tab", name="Inbox").click()
+    await expect(ann.page.get_by_text("It is empty.")).to_be_visible()
     ann.check()
 
 
@@ -109,7 +114,9 @@ async def test_an_operator_lets_a_dead_letter_run_again(streamer: System, ann: V
     (streamer.runs / "glue").touch()
     await ann.page.get_by_role("tab", name="Operator").click()
     letter = ann.page.locator("#operator").get_by_role("row").filter(has_text="bind_booklet")
-    await letter.get_by_role("button", name="Redrive").first.click()
+    await letter.get_by_role("button", name="Redrive").click()
+    await expect(ann.page.locator("#operator").get_by_text("Redriven as")).to_be_visible()
+    await expect(letter).to_have_count(0)
 
     await ann.page.get_by_role("tab", name="Requests", exact=True).click()
     await ann.page.get_by_role("tab", name="My requests").click()

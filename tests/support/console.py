@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it has no py.typed
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.support.chromium import chromium
@@ -73,7 +73,7 @@ class Visitor:
         """What axe finds that would keep somebody out, in light and in dark."""
         found = []
         for scheme in ("light", "dark"):
-            await self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # they are of its literals
+            await self.page.emulate_media(color_scheme=scheme)
             results = await Axe().run(self.page)
             violations = results.response["violations"]
             grave = [each for each in violations if each["impact"] in GRAVE]

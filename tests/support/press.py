@@ -66,7 +66,7 @@ class Order(BaseModel):
 
 
 @action("order", mode="inline")
-async def order(ctx: Context, request: Order) -> Order:
+async def order(_: Context, request: Order) -> Order:
     """The order back, as it was understood."""
     return request
 
@@ -76,5 +76,5 @@ def _place(name: str) -> Path:
 
 
 async def _until_there(name: str) -> None:
-    while not _place(name).exists():
+    while not _place(name).exists():  # noqa: ASYNC110  # it is another process that makes the file
         await asyncio.sleep(0.05)

@@ -30,14 +30,30 @@ export class Caller {
     const shortcut = element("span", { class: "hint" }, "or Ctrl Enter");
     this.form = element(
       "form",
-      { noValidate: true, onsubmit: (/** @type {Event} */ event) => this.#submit(event), onkeydown: (/** @type {KeyboardEvent} */ event) => this.#pressed(event) },
-      element("div", { class: "field" }, element("label", { htmlFor: id }, "Action"), this.choice, this.about, this.facts),
+      {
+        noValidate: true,
+        onsubmit: (/** @type {Event} */ event) => this.#submit(event),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => this.#pressed(event),
+      },
+      element(
+        "div",
+        { class: "field" },
+        element("label", { htmlFor: id }, "Action"),
+        this.choice,
+        this.about,
+        this.facts,
+      ),
       this.editor.node,
       this.options.node,
       element("div", { class: "row" }, this.send, shortcut),
       this.fault,
     );
-    this.node = element("section", { class: "panel stack", ariaLabel: "Call an action" }, element("h2", {}, "Call an action"), this.form);
+    this.node = element(
+      "section",
+      { class: "panel stack", ariaLabel: "Call an action" },
+      element("h2", {}, "Call an action"),
+      this.form,
+    );
   }
 
   /** @param {Action[]} actions */
@@ -90,7 +106,9 @@ export class Caller {
 
   /** Native validation, save that of a form whose JSON was edited by hand: that is the server's to judge. */
   #isValid() {
-    const controls = [...this.form.elements].filter((each) => !(this.editor.isFromJson && this.editor.formPlace.contains(each)));
+    const controls = [...this.form.elements].filter(
+      (each) => !(this.editor.isFromJson && this.editor.formPlace.contains(each)),
+    );
     const wrong = controls.find((each) => !each.checkValidity());
     if (wrong === undefined) {
       return true;

@@ -42,7 +42,11 @@ export class Card {
     this.attempt = element("span", { class: "badge", hidden: true });
     this.fault = element("p", { class: "fault", hidden: true });
     this.cancel = button("Cancel", () => this.#cancel(), { class: "quiet", ariaLabel: `Cancel ${action}` });
-    this.resume = button("Resume", () => onResume(this), { class: "quiet", ariaLabel: `Resume ${action}`, hidden: true });
+    this.resume = button("Resume", () => onResume(this), {
+      class: "quiet",
+      ariaLabel: `Resume ${action}`,
+      hidden: true,
+    });
     this.bar = element("progress", { max: 100, ariaLabel: `Progress of ${action}` });
     this.message = element("p", { class: "message" });
     this.percentage = element("span", { class: "percentage" });
@@ -82,7 +86,14 @@ export class Card {
   }
 
   #layOut() {
-    const title = element("div", { class: "title" }, element("h3", {}, this.action), this.status, this.attempt, element("span", { class: "end row" }, this.resume, this.cancel));
+    const title = element(
+      "div",
+      { class: "title" },
+      element("h3", {}, this.action),
+      this.status,
+      this.attempt,
+      element("span", { class: "end row" }, this.resume, this.cancel),
+    );
     const line = element("div", { class: "line" }, this.message, this.percentage);
     const id = element("code", { class: "id" }, this.requestId);
     return element("li", { class: "card" }, title, id, this.bar, line, this.fault, this.output, this.outcome);
@@ -138,7 +149,10 @@ export class Card {
     this.output.hidden = count === 0;
     setText(this.output.firstElementChild, counted(count, "piece of output", "pieces of output"));
     const shown = chunks.slice(-CHUNKS_SHOWN).reverse();
-    setText(this.chunks, shown.map(({ index, data }) => `${index}  ${shortened(JSON.stringify(data), CHUNK_CHARACTERS)}`).join("\n"));
+    setText(
+      this.chunks,
+      shown.map(({ index, data }) => `${index}  ${shortened(JSON.stringify(data), CHUNK_CHARACTERS)}`).join("\n"),
+    );
   }
 
   #paintOutcome() {
@@ -147,9 +161,14 @@ export class Card {
       return;
     }
     const isFailure = error && error.code !== "CANCELLED";
-    const failure = isFailure && element("p", { class: "fault" }, element("strong", {}, error.code), error.message ? ` ${error.message}` : "");
+    const failure =
+      isFailure &&
+      element("p", { class: "fault" }, element("strong", {}, error.code), error.message ? ` ${error.message}` : "");
     const value = result ? result.value : error?.details;
-    const shown = value === undefined || value === null ? null : element("pre", { tabIndex: 0, ariaLabel: `Outcome of ${this.action}` }, pretty(value));
+    const shown =
+      value === undefined || value === null
+        ? null
+        : element("pre", { tabIndex: 0, ariaLabel: `Outcome of ${this.action}` }, pretty(value));
     fill(this.outcome, failure, shown);
   }
 

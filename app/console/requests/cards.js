@@ -23,7 +23,11 @@ export class Cards {
     this.node = element("section", { class: "panel", ariaLabel: "Requests" }, title, this.empty, this.list);
   }
 
-  /** From now on requests go over this session; those that were lost with the one before are asked for again. @param {any} session */
+  /**
+   * From now on requests go over this session; those that were lost with the one before are asked for again.
+   *
+   * @param {any} session
+   */
   attach(session) {
     this.#session = session;
     for (const card of this.#cards.values()) {
@@ -45,7 +49,12 @@ export class Cards {
     this.#add(action, submission);
   }
 
-  /** Follows a request that an earlier page, or another program, has sent. @param {string} action @param {string} requestId */
+  /**
+   * Follows a request that an earlier page, or another program, has sent.
+   *
+   * @param {string} action
+   * @param {string} requestId
+   */
   resume(action, requestId) {
     if (this.follows(requestId)) {
       this.#show(requestId);

@@ -1,5 +1,5 @@
 // @ts-check
-// The payload of a call: a form where the schema allows one, and JSON always; what is changed in one shows in the other.
+// The payload of a call: a form where the schema allows one, and JSON always; each follows the other.
 
 import { element, fill, setText, uniqueId } from "../dom.js";
 import { formOf } from "./field.js";
@@ -14,15 +14,33 @@ export class PayloadEditor {
   constructor() {
     const [textId, noteId] = [uniqueId("payload"), uniqueId("payload-note")];
     this.formPlace = element("div", { oninput: () => this.#formChanged(), onchange: () => this.#formChanged() });
-    this.text = element("textarea", { id: textId, rows: 8, spellcheck: false, "aria-describedby": noteId, oninput: () => this.#textChanged() });
+    this.text = element("textarea", {
+      id: textId,
+      rows: 8,
+      spellcheck: false,
+      "aria-describedby": noteId,
+      oninput: () => this.#textChanged(),
+    });
     this.note = element("p", { id: noteId, class: "hint" });
     this.fault = element("p", { class: "fault", role: "alert" });
     const label = element("label", { htmlFor: textId, class: "unseen" }, "Payload as JSON");
-    this.json = element("details", { class: "json" }, element("summary", {}, "Payload as JSON"), label, this.text, this.note);
+    this.json = element(
+      "details",
+      { class: "json" },
+      element("summary", {}, "Payload as JSON"),
+      label,
+      this.text,
+      this.note,
+    );
     this.node = element("div", { class: "stack" }, this.formPlace, this.json, this.fault);
   }
 
-  /** Starts with another schema. @param {import("./schema.js").Schema | null} schema @param {string} [draft] JSON, as `draft` gave it */
+  /**
+   * Starts with another schema.
+   *
+   * @param {import("./schema.js").Schema | null} schema
+   * @param {string} [draft] JSON, as `draft` gave it
+   */
   use(schema, draft) {
     this.#form = formOf(schema);
     this.isFromJson = this.#form === undefined;

@@ -4,7 +4,7 @@
 import { element, uniqueId } from "../dom.js";
 import { single } from "./fields.js";
 import { ListField, ObjectField, OptionalField } from "./groups.js";
-import { shapeOf } from "./schema.js";
+import { nothingOf, shapeOf } from "./schema.js";
 
 /** @typedef {import("./schema.js").Schema} Schema */
 /** @typedef {import("./schema.js").Shape} Shape */
@@ -12,14 +12,18 @@ import { shapeOf } from "./schema.js";
 
 const GROUPS = new Set(["object", "list", "json"]);
 
-/** The fields of a payload, as an object's; undefined where only JSON will do. @param {Schema | null} schema @returns {Field | undefined} */
+/**
+ * The fields of a payload, as an object's; undefined where only JSON will do.
+ *
+ * @param {Schema | null} schema
+ * @returns {Field | undefined}
+ */
 export function formOf(schema) {
   const shape = schema === null ? undefined : shapeOf(schema, schema);
   if (schema === null || shape?.kind !== "object" || shape.isNullable) {
     return undefined;
   }
-  const form = new ObjectField(shape, labelled(schema));
-  return form;
+  return new ObjectField(shape, labelled(schema));
 }
 
 /** @param {Schema} root @returns {import("./groups.js").Make} */
@@ -35,12 +39,17 @@ function labelled(root) {
   return make;
 }
 
-/** @param {string} name @param {Shape} shape @param {boolean} isRequired @param {import("./groups.js").Make} make @returns {Field} */
+/**
+ * @param {string} name
+ * @param {Shape} shape
+ * @param {boolean} isRequired
+ * @param {import("./groups.js").Make} make
+ * @returns {Field}
+ */
 function fieldOf(name, shape, isRequired, make) {
   const mayBeAbsent = name !== "" && (!isRequired || shape.isNullable);
   if (GROUPS.has(shape.kind) && mayBeAbsent) {
-    const nothing = isRequired || (shape.isNullable && (shape.schema["default"] ?? null) !== null) ? null : undefined;
-    return new OptionalField(name, nothing, () => group(name, shape, make));
+    return new OptionalField(name, nothingOf(shape, isRequired), () => group(name, shape, make));
   }
   return GROUPS.has(shape.kind) ? group(name, shape, make) : single(shape, isRequired);
 }
@@ -57,7 +66,13 @@ function group(name, shape, make) {
   }
 }
 
-/** What a field shows before anybody has touched it: the default; of a date that must be given, today. @param {Field} field @param {Shape} shape @param {boolean} isRequired */
+/**
+ * What a field shows before anybody has touched it: the default; of a date that must be given, today.
+ *
+ * @param {Field} field
+ * @param {Shape} shape
+ * @param {boolean} isRequired
+ */
 function start(field, { kind, schema, choices }, isRequired) {
   if ("default" in schema) {
     field.set(schema["default"]);
@@ -89,10 +104,10 @@ function around(name, field, shape, isRequired) {
 }
 
 /** @param {Shape} shape */
-function hintOf({ schema, kind }) {
-  const { description = "", minimum, maximum } = schema;
-  const range = minimum !== undefined && maximum !== undefined ? `${minimum} to ${maximum}` : "";
-  return [kind === "object" && !description ? "" : description, range].filter(Boolean).join(" · ");
+function hintOf({ schema }) {
+  const { description, minimum, maximum } = schema;
+  const range = minimum !== undefined && maximum !== undefined && `${minimum} to ${maximum}`;
+  return [description, range].filter(Boolean).join(" · ");
 }
 
 function today() {

@@ -2,6 +2,7 @@
 // One value of a payload: an input whose native validation knows what the schema asks for.
 
 import { element } from "../dom.js";
+import { nothingOf } from "./schema.js";
 
 /** @typedef {import("./schema.js").Shape} Shape */
 /**
@@ -11,18 +12,24 @@ import { element } from "../dom.js";
  * @typedef {{ node: HTMLElement, get(): any, set(value: any): void }} Field
  */
 
-const TYPES = /** @type {Record<string, string>} */ ({ email: "email", uri: "url", password: "password", date: "date", datetime: "datetime-local" });
+const TYPES = /** @type {Record<string, string>} */ ({
+  email: "email",
+  uri: "url",
+  password: "password",
+  date: "date",
+  datetime: "datetime-local",
+});
 
 /** A field whose value one control holds. @implements {Field} */
 class Single {
-  /** @type {null | undefined} null has to be said where leaving the value out would mean something else */
+  /** @type {null | undefined} */
   nothing;
 
   /** @param {any} control @param {Shape} shape @param {boolean} isRequired */
   constructor(control, shape, isRequired) {
     this.node = control;
     this.shape = shape;
-    this.nothing = shape.isNullable && (isRequired || (shape.schema["default"] ?? null) !== null) ? null : undefined;
+    this.nothing = nothingOf(shape, isRequired);
   }
 
   get() {
@@ -50,7 +57,13 @@ class Text extends Single {
   constructor(shape, isRequired) {
     const { format, minLength, maxLength, pattern } = shape.schema;
     const type = TYPES[shape.kind] ?? TYPES[format] ?? "text";
-    const props = { type, minLength, maxLength, pattern: wholePattern(pattern), required: isRequired && !shape.isNullable };
+    const props = {
+      type,
+      minLength,
+      maxLength,
+      pattern: wholePattern(pattern),
+      required: isRequired && !shape.isNullable,
+    };
     super(element("input", { ...props, autocomplete: "off", spellcheck: false }), shape, isRequired);
   }
 }
@@ -87,7 +100,11 @@ class Numeric extends Single {
       step: multipleOf ?? (isWhole ? 1 : "any"),
       required: isRequired && !shape.isNullable,
     };
-    super(element("input", { type: "number", ...props, inputMode: isWhole ? "numeric" : "decimal" }), shape, isRequired);
+    super(
+      element("input", { type: "number", ...props, inputMode: isWhole ? "numeric" : "decimal" }),
+      shape,
+      isRequired,
+    );
   }
 
   /** @param {string} text */
@@ -107,7 +124,8 @@ class Choice extends Single {
   constructor(shape, isRequired, label = String) {
     const choices = shape.choices ?? [];
     const options = choices.map((choice, at) => element("option", { value: String(at) }, label(choice)));
-    const nothing = isRequired && choices.length === 1 && !shape.isNullable ? null : element("option", { value: "" }, "—");
+    const nothing =
+      isRequired && choices.length === 1 && !shape.isNullable ? null : element("option", { value: "" }, "—");
     super(element("select", { required: isRequired && !shape.isNullable }, nothing, ...options), shape, isRequired);
     this.choices = choices;
   }
@@ -145,7 +163,16 @@ class Switch extends Single {
 class Json extends Single {
   /** @param {Shape} shape @param {boolean} isRequired */
   constructor(shape, isRequired) {
-    super(element("textarea", { rows: 3, spellcheck: false, required: isRequired && !shape.isNullable, placeholder: "JSON" }), shape, isRequired);
+    super(
+      element("textarea", {
+        rows: 3,
+        spellcheck: false,
+        required: isRequired && !shape.isNullable,
+        placeholder: "JSON",
+      }),
+      shape,
+      isRequired,
+    );
     this.node.addEventListener("input", () => this.get()); // says whether it is JSON
   }
 
@@ -185,7 +212,9 @@ export function single(shape, isRequired) {
     case "choice":
       return new Choice(shape, isRequired);
     case "boolean":
-      return isSwitch(shape, isRequired) ? new Switch(shape, isRequired) : new Choice({ ...shape, choices: [true, false] }, isRequired);
+      return isSwitch(shape, isRequired)
+        ? new Switch(shape, isRequired)
+        : new Choice({ ...shape, choices: [true, false] }, isRequired);
     default:
       return new Json(shape, isRequired);
   }

@@ -19,12 +19,39 @@ export class Frames {
   constructor() {
     const [directionId, textId] = [uniqueId("direction"), uniqueId("filter")];
     this.direction = element("select", { id: directionId, onchange: () => this.#filter() });
-    fill(this.direction, ...[["", "sent and received"], ["sent", "sent"], ["received", "received"]].map(([value, text]) => element("option", { value }, text)));
-    this.text = element("input", { id: textId, type: "search", placeholder: "type, id or text", oninput: () => this.#filter() });
+    fill(
+      this.direction,
+      ...[
+        ["", "sent and received"],
+        ["sent", "sent"],
+        ["received", "received"],
+      ].map(([value, text]) => element("option", { value }, text)),
+    );
+    this.text = element("input", {
+      id: textId,
+      type: "search",
+      placeholder: "type, id or text",
+      oninput: () => this.#filter(),
+    });
     this.list = element("ol", { class: "plain frames", tabIndex: 0, ariaLabel: "Frames, the newest first" });
-    this.hint = element("p", { class: "hint" }, `The newest first; the last ${KEPT} are kept, heartbeats are left out.`);
-    const labels = [element("label", { htmlFor: directionId, class: "unseen" }, "Direction"), element("label", { htmlFor: textId, class: "unseen" }, "Frames with")];
-    const bar = element("div", { class: "filters" }, labels[0], this.direction, labels[1], this.text, button("Clear", () => this.#clear(), { class: "quiet" }));
+    this.hint = element(
+      "p",
+      { class: "hint" },
+      `The newest first; the last ${KEPT} are kept, heartbeats are left out.`,
+    );
+    const labels = [
+      element("label", { htmlFor: directionId, class: "unseen" }, "Direction"),
+      element("label", { htmlFor: textId, class: "unseen" }, "Frames with"),
+    ];
+    const bar = element(
+      "div",
+      { class: "filters" },
+      labels[0],
+      this.direction,
+      labels[1],
+      this.text,
+      button("Clear", () => this.#clear(), { class: "quiet" }),
+    );
     this.node = element("div", { class: "stack" }, bar, this.list, this.hint);
   }
 
@@ -61,7 +88,13 @@ export class Frames {
   }
 }
 
-/** One frame: a line, and on demand the whole of it. @param {Direction} direction @param {any} frame @param {string} text */
+/**
+ * One frame: a line, and on demand the whole of it.
+ *
+ * @param {Direction} direction
+ * @param {any} frame
+ * @param {string} text
+ */
 function line(direction, frame, text) {
   const { type, timestamp: _, request_id, job_id: __, attempt, seq, ...rest } = frame;
   const facts = JSON.stringify(rest).slice(1, -1).replaceAll('"', "");
@@ -73,8 +106,16 @@ function line(direction, frame, text) {
     arrow,
     element("span", { class: "unseen" }, direction),
     element("strong", {}, type ?? "request"),
-    element("span", { class: "rest" }, shortened([facts, attempt && `${attempt}.${seq}`, request_id].filter(Boolean).join(" "), LINE_CHARACTERS)),
+    element(
+      "span",
+      { class: "rest" },
+      shortened([facts, attempt && `${attempt}.${seq}`, request_id].filter(Boolean).join(" "), LINE_CHARACTERS),
+    ),
   );
-  const details = element("details", { ontoggle: () => details.childElementCount === 1 && details.append(element("pre", {}, pretty(JSON.parse(text)))) }, head);
+  const details = element(
+    "details",
+    { ontoggle: () => details.childElementCount === 1 && details.append(element("pre", {}, pretty(JSON.parse(text)))) },
+    head,
+  );
   return element("li", { dataset: { direction } }, details);
 }

@@ -6,7 +6,9 @@ import { button, element, fill, uniqueId } from "../dom.js";
 /** @typedef {import("./schema.js").Schema} Schema */
 /** @typedef {import("./schema.js").Shape} Shape */
 /** @typedef {import("./fields.js").Field} Field */
-/** @typedef {(name: string, schema: Schema, isRequired: boolean) => Field} Make makes the field of a part, with its label */
+/**
+ * @typedef {(name: string, schema: Schema, isRequired: boolean) => Field} Make makes the field of a part, with its label
+ */
 
 /** @implements {Field} */
 export class ObjectField {
@@ -98,7 +100,11 @@ export class ListField {
     const rows = this.#items.map((item, at) => {
       const label = `Remove item ${at + 1} of ${this.name}`;
       nameItem(item, `${this.name} ${at + 1}`);
-      const remove = button("Remove", () => this.#drop(at), { class: "quiet", ariaLabel: label, disabled: this.#items.length <= minItems });
+      const remove = button("Remove", () => this.#drop(at), {
+        class: "quiet",
+        ariaLabel: label,
+        disabled: this.#items.length <= minItems,
+      });
       return element("li", { class: "item" }, item.node, remove);
     });
     fill(this.list, ...rows);
@@ -115,7 +121,11 @@ export class OptionalField {
   /** @type {Field | undefined} made when first wanted, as a schema may contain itself */
   #inner;
 
-  /** @param {string} name @param {any} nothing what it is when it is absent: undefined or null @param {() => Field} make */
+  /**
+   * @param {string} name
+   * @param {any} nothing what it is when it is absent: undefined or null
+   * @param {() => Field} make
+   */
   constructor(name, nothing, make) {
     this.nothing = nothing;
     this.make = make;
@@ -151,7 +161,9 @@ export class OptionalField {
 
 /** An item of a list has no label of its own: what it is in is its name. @param {Field} item @param {string} label */
 function nameItem(item, label) {
-  const control = item.node.matches("input, select, textarea") ? item.node : item.node.querySelector(":scope > :is(input, select, textarea)");
+  const control = item.node.matches("input, select, textarea")
+    ? item.node
+    : item.node.querySelector(":scope > :is(input, select, textarea)");
   if (control && !control.id) {
     control.ariaLabel = label;
   }

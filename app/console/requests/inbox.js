@@ -15,7 +15,11 @@ export class Inbox {
     this.onResume = onResume;
     this.onCount = onCount;
     this.list = element("ol", { class: "plain rows" });
-    this.empty = element("p", { class: "empty" }, "It is empty. Outcomes of durable requests stay here until they are acknowledged.");
+    this.empty = element(
+      "p",
+      { class: "empty" },
+      "It is empty. Outcomes of durable requests stay here until they are acknowledged.",
+    );
     this.fault = element("p", { class: "fault", role: "alert" });
     this.node = element("div", { class: "stack" }, this.fault, this.list, this.empty);
   }
@@ -31,6 +35,11 @@ export class Inbox {
   add(requestId, status) {
     this.#ended.set(requestId, { request_id: requestId, status });
     this.paint();
+  }
+
+  /** @param {string} message */
+  fail(message) {
+    setText(this.fault, message);
   }
 
   /** Shows what there is now; the node's offer is renewed with every socket. */
@@ -49,9 +58,20 @@ export class Inbox {
 
   /** @param {{ request_id: string, status: string }} offer */
   #row({ request_id, status }) {
-    const resume = button("Resume", () => this.onResume(request_id), { class: "quiet", ariaLabel: `Resume ${request_id}` });
-    const ack = button("Acknowledge", () => this.#ack(request_id), { class: "quiet", ariaLabel: `Acknowledge ${request_id}` });
-    const title = element("div", { class: "title" }, badge(status.toLowerCase()), element("span", { class: "end row" }, resume, ack));
+    const resume = button("Resume", () => this.onResume(request_id), {
+      class: "quiet",
+      ariaLabel: `Resume ${request_id}`,
+    });
+    const ack = button("Acknowledge", () => this.#ack(request_id), {
+      class: "quiet",
+      ariaLabel: `Acknowledge ${request_id}`,
+    });
+    const title = element(
+      "div",
+      { class: "title" },
+      badge(status.toLowerCase()),
+      element("span", { class: "end row" }, resume, ack),
+    );
     return element("li", {}, title, element("code", { class: "id" }, request_id));
   }
 
@@ -60,9 +80,9 @@ export class Inbox {
     try {
       this.#session.ack(requestId);
       this.#ended.delete(requestId);
-      setText(this.fault, "");
+      this.fail("");
     } catch (error) {
-      setText(this.fault, /** @type {Error} */ (error).message);
+      this.fail(/** @type {Error} */ (error).message);
     }
     this.paint();
   }

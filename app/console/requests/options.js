@@ -6,7 +6,13 @@ import { element, uniqueId } from "../dom.js";
 /** The options of a call, folded away. */
 export class CallOptions {
   constructor() {
-    this.id = element("input", { autocomplete: "off", spellcheck: false, class: "mono", pattern: "[A-Za-z0-9._:~\\-]{1,128}", placeholder: "made by this page" });
+    this.id = element("input", {
+      autocomplete: "off",
+      spellcheck: false,
+      class: "mono",
+      pattern: "[A-Za-z0-9._:~\\-]{1,128}",
+      placeholder: "made by this page",
+    });
     this.mode = select(["auto", "inline", "queued"]);
     this.priority = select(["normal", "high", "low"]);
     this.delay = element("input", { type: "number", min: 0, max: 86_400, step: "any", placeholder: "0" });
@@ -20,7 +26,12 @@ export class CallOptions {
       labelled("Request id", this.id),
       labelled("Durable: keep the outcome in the inbox", this.durable, true),
     ];
-    this.node = element("details", {}, element("summary", {}, "Options"), element("div", { class: "options" }, ...rows));
+    this.node = element(
+      "details",
+      {},
+      element("summary", {}, "Options"),
+      element("div", { class: "options" }, ...rows),
+    );
   }
 
   /** The id that the caller wants the request to have; undefined: any. @returns {string | undefined} */
@@ -51,7 +62,9 @@ function select(values) {
 function labelled(text, control, isBeside = false) {
   control.id = uniqueId("option");
   const label = element("label", { htmlFor: control.id }, text);
-  return isBeside ? element("div", { class: "row wide" }, control, label) : element("div", { class: "field" }, label, control);
+  return isBeside
+    ? element("div", { class: "row wide" }, control, label)
+    : element("div", { class: "field" }, label, control);
 }
 
 /** @param {HTMLInputElement} input */

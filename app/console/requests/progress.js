@@ -3,9 +3,15 @@
 
 const CHUNKS_KEPT = 50;
 
-/** @typedef {"sent" | "waiting" | "running" | "retrying" | "cancelling" | "lost" | "done" | "failed" | "cancelled"} Status */
+/**
+ * @typedef {"sent" | "waiting" | "running" | "retrying" | "cancelling" | "lost" | "done" | "failed" | "cancelled"} Status
+ */
 
-const STATES = /** @type {Record<string, Status>} */ ({ PENDING: "waiting", PROCESSING: "running", RETRYING: "retrying" });
+const STATES = /** @type {Record<string, Status>} */ ({
+  PENDING: "waiting",
+  PROCESSING: "running",
+  RETRYING: "retrying",
+});
 
 /** Takes the events of a submission in their order. */
 export class Progress {

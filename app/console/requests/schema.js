@@ -2,7 +2,9 @@
 // What a JSON Schema means for a form: one shape per value, references and "or null" resolved.
 
 /** @typedef {Record<string, any>} Schema */
-/** @typedef {"text" | "number" | "integer" | "boolean" | "choice" | "date" | "datetime" | "object" | "list" | "json"} Kind */
+/**
+ * @typedef {"text" | "number" | "integer" | "boolean" | "choice" | "date" | "datetime" | "object" | "list" | "json"} Kind
+ */
 /**
  * `schema`: the whole of it, references resolved; `choices`: of a choice.
  *
@@ -11,7 +13,13 @@
 
 const MOST_REFERENCES = 16; // deeper is a circle
 
-/** What to ask for a value of this schema. @param {Schema} given @param {Schema} root where its references point @returns {Shape} */
+/**
+ * What to ask for a value of this schema.
+ *
+ * @param {Schema} given
+ * @param {Schema} root where its references point
+ * @returns {Shape}
+ */
 export function shapeOf(given, root) {
   const schema = whole(given, root);
   const union = schema["anyOf"] ?? schema["oneOf"];
@@ -20,13 +28,34 @@ export function shapeOf(given, root) {
   }
   if (Array.isArray(schema["type"])) {
     const { type, ...rest } = schema;
-    return unionShape(rest, type.map((/** @type {string} */ each) => ({ type: each })), root);
+    return unionShape(
+      rest,
+      type.map((/** @type {string} */ each) => ({ type: each })),
+      root,
+    );
   }
   const choices = "const" in schema ? [schema["const"]] : schema["enum"];
   if (choices) {
-    return { kind: "choice", schema, isNullable: choices.includes(null), choices: choices.filter((/** @type {unknown} */ each) => each !== null) };
+    return {
+      kind: "choice",
+      schema,
+      isNullable: choices.includes(null),
+      choices: choices.filter((/** @type {unknown} */ each) => each !== null),
+    };
   }
   return { kind: kindOf(schema), schema, isNullable: false };
+}
+
+/**
+ * What a value that is not given is: left out, or null where leaving it out would mean something else.
+ *
+ * @param {Shape} shape
+ * @param {boolean} isRequired
+ * @returns {null | undefined}
+ */
+export function nothingOf({ schema, isNullable }, isRequired) {
+  const meansSomething = isRequired || (schema["default"] ?? null) !== null;
+  return isNullable && meansSomething ? null : undefined;
 }
 
 /** @param {Schema} schema @param {Schema[]} union @param {Schema} root @returns {Shape} */
@@ -49,7 +78,13 @@ function numeric(parts) {
   return isNumeric ? parts.find((part) => part["type"] === "number") : undefined;
 }
 
-/** The schema with what it refers to; what stands beside a reference wins. @param {Schema} schema @param {Schema} root @returns {Schema} */
+/**
+ * The schema with what it refers to; what stands beside a reference wins.
+ *
+ * @param {Schema} schema
+ * @param {Schema} root
+ * @returns {Schema}
+ */
 function whole(schema, root, depth = 0) {
   const { $ref, allOf, ...rest } = schema;
   const parts = [...($ref ? [referred($ref, root)] : []), ...(allOf ?? [])];
@@ -61,7 +96,10 @@ function whole(schema, root, depth = 0) {
 
 /** @param {string} reference as `#/$defs/Name` @param {Schema} root @returns {Schema} */
 function referred(reference, root) {
-  const names = reference.replace(/^#\//, "").split("/").map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const names = reference
+    .replace(/^#\//, "")
+    .split("/")
+    .map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
   /** @type {any} */
   let found = root;
   for (const name of names) {

@@ -24,7 +24,7 @@ export class RequestsView {
     this.mine = new MyRequests(api, (action, requestId) => this.#resume(action, requestId));
     const count = element("span", { class: "badge", hidden: true });
     this.inbox = new Inbox({
-      onResume: (requestId) => this.#resume("request", requestId),
+      onResume: (requestId) => this.#resumeOffer(requestId),
       onCount: (offers) => {
         count.hidden = offers === 0;
         setText(count, String(offers));
@@ -35,7 +35,11 @@ export class RequestsView {
     new Tabs(tabs, (panel) => panel.id === "mine" && this.mine.refresh()).show(tabs.firstElementChild);
   }
 
-  /** From now on this session is used. Rejects with ApiError where the actions cannot be asked for. @param {any} session */
+  /**
+   * From now on this session is used. Rejects with ApiError where the actions cannot be asked for.
+   *
+   * @param {any} session
+   */
   async attach(session) {
     const { actions } = await this.api.get("/v1/actions");
     this.caller.use(actions);
@@ -62,7 +66,7 @@ export class RequestsView {
   #ended(card) {
     setText(this.announcer, card.summary());
     if (this.#durable.delete(card.requestId)) {
-      this.inbox.add(card.requestId, card.progress.status);
+      this.inbox.add(card.requestId, card.progress.status === "done" ? "completed" : card.progress.status);
     }
     if (!this.mine.node.closest("[hidden]")) {
       void this.mine.refresh();
@@ -75,6 +79,16 @@ export class RequestsView {
       this.#cards.resume(action, requestId);
     } catch (error) {
       this.caller.fail(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /** The node offers an id alone. @param {string} requestId */
+  async #resumeOffer(requestId) {
+    try {
+      const { action } = await this.api.get(`/v1/requests/${encodeURIComponent(requestId)}`);
+      this.#resume(action, requestId);
+    } catch (error) {
+      this.inbox.fail(/** @type {Error} */ (error).message);
     }
   }
 

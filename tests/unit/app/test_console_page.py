@@ -67,4 +67,5 @@ def test_nothing_is_asked_of_others(file: Path) -> None:
 
 def test_every_tab_has_its_panel() -> None:
     panels = {attributes["id"] for _, attributes in Page().tags if attributes.get("role") == "tabpanel"}
-    assert {attributes["aria-controls"] for attributes in Page().all("button") if attributes.get("role") == "tab"} == panels
+    tabs = [attributes for attributes in Page().all("button") if attributes.get("role") == "tab"]
+    assert {tab["aria-controls"] for tab in tabs} == panels
