@@ -53,7 +53,7 @@ export class Table {
     }
     this.frame.hidden = items.length === 0;
     this.empty.hidden = items.length > 0;
-    if (hadFocus && document.activeElement !== focused) {
+    if (hadFocus && (this.frame.hidden || document.activeElement !== focused)) {
       this.#refocus(/** @type {HTMLElement} */ (focused));
     }
   }
@@ -91,7 +91,8 @@ export class Table {
 
   /** A row that moved takes its focus along; one that went leaves it to the table. @param {HTMLElement} focused */
   #refocus(focused) {
-    const target = focused.isConnected ? focused : this.frame.hidden ? this.empty : this.frame;
+    const kept = focused.isConnected ? focused : this.frame;
+    const target = this.frame.hidden ? this.empty : kept;
     this.empty.tabIndex = -1;
     target.focus({ preventScroll: true });
   }
