@@ -25,6 +25,7 @@ _PAGE: Final = """<!doctype html>
     <title>Operator</title>
     <link rel="icon" href="/icon.svg">
     <link rel="stylesheet" href="/console.css">
+    <link rel="stylesheet" href="/frame.css">
     <link rel="stylesheet" href="/requests.css">
     <link rel="stylesheet" href="/operator.css">
     <script type="module" src="/start.js"></script>
