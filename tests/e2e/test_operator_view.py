@@ -7,14 +7,22 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.support.console import Visitor, visitor
-from tests.support.operator_page import ORIGIN, ScriptedNode, job, letter, node, overview, points, queue, worker
+from tests.support.operator_page import (
+    FIRST,
+    ORIGIN,
+    REFRESH_MS,
+    ScriptedNode,
+    job,
+    letter,
+    node,
+    overview,
+    points,
+    queue,
+    worker,
+)
 from tests.support.until import until
 
 NARROW: Final[Any] = {"width": 360, "height": 740}
-REFRESH_MS: Final = 2_000
-FIRST_CALL: Final = "GET /v1/admin/overview"
-LAST_CALL: Final = "GET /v1/admin/jobs?queue=default&status=dead"
-"""Of a refresh, but for the history."""
 
 expect.set_options(timeout=10_000)
 pytestmark = pytest.mark.browser
@@ -34,17 +42,6 @@ def page(ann: Visitor) -> Page:
 @pytest.fixture
 def streamer() -> ScriptedNode:
     return ScriptedNode()
-
-
-async def refreshed(page: Page, streamer: ScriptedNode) -> None:
-    """Time passes for the page until it has asked for everything once more."""
-    before = streamer.count(LAST_CALL)
-
-    async def asked() -> bool:
-        await page.clock.run_for(REFRESH_MS)
-        return streamer.count(LAST_CALL) > before
-
-    await until(asked, what="a refresh")
 
 
 def panel(page: Page, name: str) -> Locator:
@@ -109,7 +106,7 @@ async def test_what_is_gone_leaves_the_page_and_what_is_back_returns(page: Page,
     await streamer.open(page)
     await expect(row(page, "worker-b")).to_contain_text("2 of 100")
     streamer.overview = overview(workers=[worker("worker-c"), worker("worker-a", running=90)])
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(row(page, "worker-b")).to_have_count(0)
     await expect(row(page, "worker-a")).to_contain_text("90 of 100")
     await expect(page.get_by_role("article")).to_have_count(1)
@@ -131,7 +128,7 @@ async def test_the_bar_of_a_running_job_moves(page: Page, streamer: ScriptedNode
     await expect(started).to_have_attribute("datetime", "2027-01-15T07:59:30.000Z")
     await expect(started).to_have_attribute("title", "Jan 15, 2027, 7:59:30 AM UTC")
     streamer.jobs["running"] = [job(percentage=75.0, message="binding")]
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(running.get_by_role("progressbar")).to_have_js_property("value", 75)
     await expect(running).to_contain_text("binding")
 
@@ -144,14 +141,14 @@ async def test_focus_and_scroll_stay_while_rows_come_and_go(page: Page, streamer
     place = await page.evaluate("scrollY")
     assert place > 0
     streamer.jobs["running"] = [job(30), *(job(number) for number in range(50) if number % 2)]
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(page.get_by_role("table", name="Running jobs").locator("tbody tr")).to_have_count(26)
     await expect(button).to_be_focused()
     streamer.jobs["running"] = [job(1)]
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(page.get_by_role("region", name="Running jobs")).to_be_focused()
     streamer.jobs["running"] = []
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(page.get_by_text("Nothing runs.")).to_be_focused()
 
 
@@ -243,7 +240,7 @@ async def test_a_thousand_jobs_are_looked_through_page_by_page(page: Page, strea
         await expect(rows.first).to_contain_text(f"{50 * (number - 1):032x}")
     await expect(pages).to_contain_text("Page 20")
     await expect(pages.get_by_role("button", name="Next page")).to_be_disabled()
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(rows.first).to_contain_text(f"{950:032x}")
     await pages.get_by_role("button", name="Previous page").click()
     await expect(rows.first).to_contain_text(f"{900:032x}")
@@ -274,7 +271,7 @@ async def test_a_page_without_a_hit_may_have_a_next_one(page: Page, streamer: Sc
     await streamer.open(page)
     none_yet = {"jobs": [], "cursor": "further"}
     await page.route("**/v1/admin/jobs?*status=running*", lambda route: route.fulfill(json=none_yet))
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     await expect(panel(page, "Jobs").get_by_text("the next page looks further")).to_be_visible()
     await expect(page.get_by_text("Nothing runs.")).to_be_hidden()
     await expect(page.get_by_role("button", name="Next page").first).to_be_enabled()
@@ -299,90 +296,6 @@ async def test_connections_of_a_tenant_are_listed_when_somebody_asks(page: Page,
     await expect(form.get_by_role("alert")).to_have_text("The store does not answer.")
 
 
-# --- charts -------------------------------------------------------------------------------------------------
-
-
-async def test_a_chart_is_read_by_keyboard(page: Page, streamer: ScriptedNode) -> None:
-    streamer.history = points(4, 8, 16)
-    await streamer.open(page)
-    depth = page.get_by_role("slider", name="Queue depth: moment")
-    await expect(depth).to_have_attribute("aria-valuetext", "08:00:00: waiting 116, delayed 1, dead 2")
-    await depth.focus()
-    await page.keyboard.press("ArrowLeft")
-    await page.keyboard.press("ArrowLeft")
-    await expect(depth).to_have_attribute("aria-valuetext", "07:59:45: waiting 108, delayed 1, dead 2")
-    await expect(page.locator(".tip:visible")).to_have_text("07:59:45waiting 108delayed 1dead 2")
-    await page.keyboard.press("Home")
-    await expect(depth).to_have_attribute("aria-valuenow", "0")
-    await page.keyboard.press("End")
-    await expect(depth).to_have_attribute("aria-valuenow", "2")
-    await page.keyboard.press("Escape")
-    await expect(page.locator(".tip:visible")).to_have_count(0)
-
-
-async def test_a_chart_is_read_by_pointer(page: Page, streamer: ScriptedNode) -> None:
-    streamer.history = points(*range(60))
-    await streamer.open(page)
-    oldest = page.get_by_role("slider", name="Oldest waiting job: moment")
-    box = await oldest.bounding_box()
-    assert box
-    await oldest.hover(position={"x": box["width"] - 13, "y": 40})
-    await expect(page.locator(".tip:visible")).to_have_text("08:00:00oldest 3 min")
-    await oldest.hover(position={"x": 46, "y": 40})
-    await expect(page.locator(".tip:visible")).to_have_text("07:45:15oldest 0 s")
-    await expect(oldest.locator("circle")).to_have_count(1)
-    await page.mouse.move(0, 0)
-    await expect(page.locator(".tip:visible")).to_have_count(0)
-
-
-async def test_axes_have_round_numbers_and_units(page: Page, streamer: ScriptedNode) -> None:
-    streamer.history = points(0, 30, 100)
-    await streamer.open(page)
-    await expect(page.get_by_role("slider", name="Oldest waiting job: moment").locator("text")).to_have_text(
-        [
-            "0 min",
-            "2 min",
-            "4 min",
-            "6 min",
-            "8 min",
-            "08:00",
-            "\N{MINUS SIGN}5 min",
-            "\N{MINUS SIGN}10 min",
-            "\N{MINUS SIGN}15 min",
-        ]
-    )
-    await expect(page.get_by_role("slider", name="Queue depth: moment").locator("text").nth(4)).to_have_text("200")
-    await expect(page.get_by_role("figure", name="Connections")).to_contain_text("Connections (all nodes)")
-
-
-async def test_a_chart_of_one_queue_has_its_numbers_in_a_table_too(page: Page, streamer: ScriptedNode) -> None:
-    streamer.history = points(4, 8)
-    await streamer.open(page)
-    chart = page.get_by_role("figure", name="Queue depth")
-    await chart.get_by_text("As a table").click()
-    await expect(chart.get_by_role("row").nth(1)).to_have_text("08:00:0010812")
-    await page.get_by_role("combobox", name="Queue").first.select_option("default")
-    await expect(chart.get_by_role("row").nth(1)).to_have_text("08:00:00812")
-
-
-async def test_a_hole_in_the_history_is_a_hole_in_the_line(page: Page, streamer: ScriptedNode) -> None:
-    streamer.history = points(1, 2, 3, 4, 5, 6)
-    del streamer.history["points"][2:4]
-    await streamer.open(page)
-    line = await page.locator("path.trace.s0").first.get_attribute("d")
-    assert line
-    assert line.count("M") == 2
-
-
-async def test_a_young_node_has_no_history_and_another_keeps_none(page: Page, streamer: ScriptedNode) -> None:
-    await streamer.open(page)
-    await expect(page.get_by_text("No history yet").first).to_be_visible()
-    streamer.refusals["GET /v1/admin/history"] = (404, "NOT_FOUND", "There is no history.")
-    await refreshed(page, streamer)
-    await expect(page.get_by_role("heading", name="Last 15 minutes")).to_be_hidden()
-    await expect(status(page)).to_have_attribute("data-state", "live")
-
-
 # --- asking again -------------------------------------------------------------------------------------------
 
 
@@ -390,16 +303,16 @@ async def test_nothing_is_asked_while_nobody_looks(page: Page, streamer: Scripte
     await streamer.open(page)
     await expect(page.get_by_text("There are no dead letters.")).to_be_visible()
     await page.evaluate("view.hide()")
-    asked = streamer.count(FIRST_CALL)
+    asked = streamer.count(FIRST)
     await page.clock.run_for(10 * REFRESH_MS)
-    assert streamer.count(FIRST_CALL) == asked
+    assert streamer.count(FIRST) == asked
     await page.evaluate("view.show()")
-    await refreshed(page, streamer)
+    await streamer.refreshed(page)
     hidden = "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })"
     await page.evaluate(f"{hidden}; document.dispatchEvent(new Event('visibilitychange'))")
-    asked = streamer.count(FIRST_CALL)
+    asked = streamer.count(FIRST)
     await page.clock.run_for(10 * REFRESH_MS)
-    assert streamer.count(FIRST_CALL) == asked
+    assert streamer.count(FIRST) == asked
 
 
 async def test_a_node_that_is_slow_is_asked_once_at_a_time_and_what_is_shown_grows_old(

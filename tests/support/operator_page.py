@@ -8,9 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.async_api import Page, Route
 
 from app.page import FOLDER, HEADERS
+from tests.support.until import until
 
 ORIGIN: Final = "http://console.test"
 NOW: Final = 1_800_000_000.0
+REFRESH_MS: Final = 2_000
+FIRST: Final = "GET /v1/admin/overview"
+"""The call that begins a refresh."""
+_LAST: Final = "GET /v1/admin/jobs?queue=default&status=dead"
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg+xml"}
 _PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -20,6 +25,7 @@ _PAGE: Final = """<!doctype html>
     <title>Operator</title>
     <link rel="icon" href="/icon.svg">
     <link rel="stylesheet" href="/console.css">
+    <link rel="stylesheet" href="/frame.css">
     <link rel="stylesheet" href="/requests.css">
     <link rel="stylesheet" href="/operator.css">
     <script type="module" src="/start.js"></script>
@@ -54,6 +60,16 @@ class ScriptedNode:
         await page.clock.pause_at(NOW + 1)
         await page.route(f"{ORIGIN}/**", self._answer)
         await page.goto(f"{ORIGIN}/{query}")
+
+    async def refreshed(self, page: Page) -> None:
+        """Time passes for the page until it has asked for everything once more."""
+        before = self.count(FIRST)
+
+        async def asked() -> bool:
+            await page.clock.run_for(REFRESH_MS)
+            return before < self.count(FIRST) == self.count(_LAST)
+
+        await until(asked, what="a refresh")
 
     def count(self, beginning: str) -> int:
         """Of the calls that begin so."""
