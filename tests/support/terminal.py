@@ -61,7 +61,7 @@ class Terminal:
         assert self._shell.stdin is not None
         self._begin = self._output.stat().st_size
         self._typed += 1
-        self._shell.stdin.write(f"{{ {command}\n}} </dev/null; echo command {self._typed} ended: $?\n".encode())
+        self._shell.stdin.write(f"{{ {command}\n}} </dev/null; echo; echo command {self._typed} ended: $?\n".encode())
         self._shell.stdin.flush()
 
     def _exit_code(self) -> int | None:
@@ -104,4 +104,5 @@ class Terminals:
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
     """Without what this test run was told."""
-    return {name: value for name, value in environ.items() if not name.startswith(_NOT_OURS)}
+    kept = {name: value for name, value in environ.items() if not name.startswith(_NOT_OURS)}
+    return kept | {"PYTHONUNBUFFERED": "1"}  # as it is where a program writes to a terminal
