@@ -28,10 +28,7 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    rows = (
-        f"| `{_exposed(metric)}` | {_kind(metric)} | {_code(*metric.labels)} | {_code(*metric.dimensions)} | {metric.help} |"
-        for metric in METRICS
-    )
+    rows = map(_metric_row, METRICS)
     return "\n".join(("| metric | kind | labels | for CloudWatch | |", "|---|---|---|---|---|", *rows))
 
 
@@ -58,6 +55,11 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "error_codes": error_codes,
     "close_codes": close_codes,
 }
+
+
+def _metric_row(metric: Metric) -> str:
+    cells = (f"`{_exposed(metric)}`", _kind(metric), _code(*metric.labels), _code(*metric.dimensions), metric.help)
+    return f"| {' | '.join(cells)} |"
 
 
 def _exposed(metric: Metric) -> str:
