@@ -29,8 +29,7 @@ def blocks(page: str) -> Sequence[Block]:
 
 
 def shown(expected: str) -> re.Pattern[str]:
-    """What output must contain to be as a page shows it: whole lines, in which `…` stands for anything, and for any number
-    of lines where it is one."""
+    """What output must contain to be as a page shows it: whole lines; `…` in one is anything, as one any lines."""
     lines = [
         r"(?:.*\n)*?" if line == "…" else re.escape(line.rstrip()).replace("…", ".*") + r"[ \r]*\n"
         for line in expected.rstrip("\n").split("\n")
