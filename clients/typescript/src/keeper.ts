@@ -2,7 +2,7 @@
 
 import type { Clock } from "./clock.js";
 import { Close, mayReconnect } from "./codes.js";
-import { aborted, Signal } from "./deferred.js";
+import { aborted } from "./deferred.js";
 import type { Dialer, OnFrame, Opened } from "./dialer.js";
 import { CannotConnect, ConnectionLost, HandshakeRefused } from "./errors.js";
 import { Identity } from "./identity.js";
@@ -46,7 +46,7 @@ export class Keeper {
   #failures = 0; // tries since the node of a socket knew what we wait for
   #lostAt: number | undefined; // since when there is no such node; undefined: there is one
   #reconnect: boolean;
-  readonly #hurry = new Signal(); // there is reason to try now
+  #nap = new AbortController(); // ends the pause before the next try
   readonly #stopped = new AbortController();
 
   constructor(
@@ -89,6 +89,7 @@ export class Keeper {
   stop(): void {
     this.#reconnect = false;
     this.#stopped.abort();
+    this.#nap.abort();
   }
 
   /** Asks the node for a sign of life, where there is a socket. */
@@ -99,7 +100,7 @@ export class Keeper {
   /** There may be a network again: tries at once where there is no socket, else asks the node for a sign of life. */
   hurry(): void {
     this.probe();
-    this.#hurry.fire();
+    this.#nap.abort();
   }
 
   #visit(opened: Opened): Visit {
@@ -193,11 +194,11 @@ export class Keeper {
   async #pause(pauseMs: number): Promise<void> {
     const { code, reason } = this.loss;
     this.#tell({ name: "away", code, reason, retryAt: Date.now() + pauseMs });
-    const over = new AbortController();
-    const { signal } = this.#stopped;
-    await Promise.race([this.options.clock.sleep(pauseMs, over.signal), this.#hurry.wait(), aborted(signal)]);
-    over.abort();
-    if (signal.aborted) {
+    if (!this.#stopped.signal.aborted) {
+      this.#nap = new AbortController();
+      await this.options.clock.sleep(pauseMs, this.#nap.signal);
+    }
+    if (this.#stopped.signal.aborted) {
       throw this.loss;
     }
     this.#tell({ name: "connecting", code, reason });

@@ -3,7 +3,7 @@
 import * as asking from "./asking.js";
 import type { Clock } from "./clock.js";
 import { Close } from "./codes.js";
-import { Deferred, Signal } from "./deferred.js";
+import { Deferred } from "./deferred.js";
 import { drop, type OnFrame, type Opened } from "./dialer.js";
 import { ConnectionLost } from "./errors.js";
 import { read, type Frame } from "./frames.js";
@@ -12,6 +12,8 @@ import { read, type Frame } from "./frames.js";
 const CLOSE_MS = 5_000;
 /** How long after a ping a silent socket is taken for dead. */
 const DEAD_AFTER_MS = 10_000;
+/** The longest pause that timers know, 24 days. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** Is given every frame but pongs. A promise: this socket is to be given up, and the next one opened after it. */
 export type Take = (frame: Frame) => Promise<void> | undefined;
@@ -28,7 +30,7 @@ export class Link {
   readonly #socket: WebSocket;
   readonly #over = new AbortController();
   readonly #ended = new Deferred<ConnectionLost>();
-  readonly #beatNow = new Signal(); // somebody wants to know now whether the node lives
+  #nap = new AbortController(); // ends the pause before the next beat
   readonly #pings = new Map<number, { since: number; answer: Deferred<number> }>(); // not answered yet
   #pingIds = 0;
   #heardAt: number;
@@ -78,7 +80,7 @@ export class Link {
 
   /** Finds out now whether the node lives, without waiting for the heartbeat. */
   probe(): void {
-    this.#beatNow.fire();
+    this.#nap.abort();
   }
 
   /** Sends what was given to send, then closes the socket; so `run` ends. */
@@ -116,32 +118,25 @@ export class Link {
     }
   }
 
+  get #silentMs(): number {
+    return this.clock.now() - this.#heardAt;
+  }
+
   async #beat(): Promise<void> {
-    const heartbeatMs = this.opened.welcome.heartbeat_ms;
-    const { signal } = this.#over;
-    while (!signal.aborted) {
-      const isNow = await this.#silence(heartbeatMs, signal);
-      if (isNow || (heartbeatMs > 0 && this.#heardAt + heartbeatMs <= this.clock.now())) {
-        await this.#askForASign(signal);
+    const everyMs = this.opened.welcome.heartbeat_ms || LONGEST_MS;
+    while (!this.#over.signal.aborted) {
+      this.#nap = new AbortController();
+      const isAsked = !(await this.clock.sleep(everyMs - this.#silentMs, this.#nap.signal));
+      if (!this.#over.signal.aborted && (isAsked || this.#silentMs >= everyMs)) {
+        await this.#askForASign();
       }
     }
   }
 
-  /** Resolves when a beat may be due; true where one was asked for. */
-  async #silence(heartbeatMs: number, signal: AbortSignal): Promise<boolean> {
-    const over = new AbortController();
-    const asked = this.#beatNow.wait(signal).then(() => true);
-    const pauseMs = Math.max(0, this.#heardAt + heartbeatMs - this.clock.now());
-    const due = heartbeatMs > 0 ? this.clock.sleep(pauseMs, over.signal).then(() => false) : asked;
-    const isAsked = await Promise.race([asked, due]);
-    over.abort();
-    return isAsked && !signal.aborted;
-  }
-
-  async #askForASign(signal: AbortSignal): Promise<void> {
+  async #askForASign(): Promise<void> {
     this.#owesASign = true;
     this.send(asking.ping());
-    if ((await this.clock.sleep(DEAD_AFTER_MS, signal)) && this.#owesASign) {
+    if ((await this.clock.sleep(DEAD_AFTER_MS, this.#over.signal)) && this.#owesASign) {
       this.abort();
     }
   }
@@ -159,6 +154,7 @@ export class Link {
       return;
     }
     this.#over.abort();
+    this.#nap.abort();
     drop(this.#socket);
     for (const { answer } of this.#pings.values()) {
       answer.reject(new ConnectionLost(loss.code, loss.reason));

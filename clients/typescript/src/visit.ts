@@ -93,10 +93,6 @@ export class Visit {
     this.#link.probe();
   }
 
-  abort(): void {
-    this.#link.abort();
-  }
-
   // --- what we say -----------------------------------------------------------------------------------------
 
   send(frame: Frame): void {
