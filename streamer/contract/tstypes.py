@@ -30,7 +30,7 @@ class Types:
         if not isinstance(schema, dict):
             return _NOTHING if schema is False else ANYTHING
         if "$ref" in schema:
-            return self._names[schema["$ref"]]
+            return self._names.get(schema["$ref"], ANYTHING)
         chosen = choices(schema)
         if chosen is not None:
             return _union(map(literal, chosen))

@@ -41,10 +41,15 @@ class _Member:
     def lines(self, types: tstypes.Types) -> Iterable[str]:
         yield from _comment([*_paragraph(self._action.handler.about), *self._facts()])
         yield f"{json.dumps(self._action.name)}: {{"
-        yield f"{_INDENT}payload: {types.of(self._bodies.payload)};"
+        yield f"{_INDENT}payload: {self._payload(types)};"
         yield f"{_INDENT}result: {types.of(self._bodies.result)};"
         yield f"{_INDENT}chunk: unknown;"
         yield "};"
+
+    def _payload(self, types: tstypes.Types) -> str:
+        """`undefined`: it may be left out, and counts as {} then."""
+        said = types.of(self._bodies.payload)
+        return said if self._bodies.needs_payload or said == tstypes.ANYTHING else f"{said} | undefined"
 
     def _facts(self) -> Iterable[str]:
         if self._action.mode != "auto":

@@ -21,8 +21,8 @@ from tests.support.system import System
 from tests.support.until import until
 from tests.support.wire import token
 
-CHUNKS = 4_000
-CUTS = 80
+CHUNKS = 5_000
+CUTS = 100
 STREAM = {"chunks": CHUNKS, "size": 100}
 PROGRAM = typescript.ROOT / "tests" / "e2e" / "typescript" / "in_node.mjs"
 IN_PAGE = """
@@ -76,14 +76,14 @@ async def read_in_chromium(url: str, payload: dict[str, Any], piece: Piece) -> H
 @pytest.fixture
 async def switch(streamer: System) -> AsyncIterator[Switch]:
     """Before three nodes."""
-    nodes = [await streamer.node() for _ in range(3)]
+    nodes = [await streamer.node(STREAMER_CONSOLE="true") for _ in range(3)]
     async with Switch([await node.url() for node in nodes]) as switch:
         yield switch
 
 
 @pytest.mark.parametrize("engine", STORES[-1:], indirect=True)
 @pytest.mark.parametrize("read", [read_in_node, pytest.param(read_in_chromium, marks=pytest.mark.browser)])
-async def test_eighty_cuts_leave_no_trace(streamer: System, switch: Switch, read: Any) -> None:
+async def test_a_hundred_cuts_leave_no_trace(streamer: System, switch: Switch, read: Any) -> None:
     await streamer.worker()
     cutter = Cutter(switch, CUTS)
     heard = await read(switch.url, STREAM | {"chunk_s": 0.016}, cutter.piece)
@@ -101,22 +101,23 @@ async def test_neither_does_a_dead_worker(
     streamer: System, switch: Switch, read: Any, checkpoint_every: int | None
 ) -> None:
     workers = [await streamer.worker() for _ in range(2)]
-    cutter = Cutter(switch, 10)
+    cutters = [Cutter(switch, 5), Cutter(switch, 5)]  # while the first worker lives, and after
     pieces: list[None] = []
+    deaths: list[int] = []
 
     def piece() -> None:
         pieces.append(None)
-        cutter.piece()
+        cutters[len(deaths)].piece()
 
     payload = STREAM | {"chunk_s": 0.002, "checkpoint_every": checkpoint_every}
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(read(switch.url, payload, piece))
-        await until(lambda: len(pieces) > CHUNKS // 4 or reading.done(), timeout_s=120)
+        await until(lambda: (len(pieces) > CHUNKS // 4 and cutters[0].cuts == 5) or reading.done(), timeout_s=120)
         owner = await streamer.owner_of("r1", workers)
         owner.kill()
-        await owner.ended()
+        deaths.append(await owner.ended())
 
     heard = reading.result()
-    assert cutter.cuts == 10
+    assert [cutter.cuts for cutter in cutters] == [5, 5]
     assert (heard.chunks, heard.attempt) == (CHUNKS, 2)
     assert heard.output.encode() == uncut(CHUNKS)

@@ -64,10 +64,14 @@ class Visitor:
 
         await until(told, what=f"the client is {name}")
 
+    async def no_timer_ends(self) -> None:
+        """From now on, in the page; those that would have ended within the hour have."""
+        await self.page.clock.pause_at(time.time() + 3_600)
+
 
 @pytest.fixture
 async def visitor(streamer: System) -> AsyncIterator[Visitor]:
-    url = await (await streamer.node()).url()
+    url = await (await streamer.node(STREAMER_CONSOLE="true")).url()
     await streamer.worker()
     async with Switch([url]) as switch, chromium() as browser:
         context = await browser.new_context()
@@ -141,7 +145,7 @@ async def test_a_token_of_nobody_opens_nothing(visitor: Visitor) -> None:
     refused = await visitor.page.evaluate(
         """async (url) => {
           const { connect } = await import("/client/index.js");
-          return connect(url, { token: "of.no.body" }).then(() => null, (error) => [error.name, error.code]);
+          return connect(url, { token: "of.no.body" }).then(() => null, (error) => [error.name, error.closeCode]);
         }""",
         visitor.switch.url,
     )
@@ -149,18 +153,23 @@ async def test_a_token_of_nobody_opens_nothing(visitor: Visitor) -> None:
     assert len(visitor.sockets) == 1
 
 
-async def test_nothing_is_tried_without_a_network_and_all_goes_on_with_it(visitor: Visitor) -> None:
+async def test_without_a_network_it_is_away_and_with_it_all_goes_on(visitor: Visitor) -> None:
     await visitor.page.clock.install()
     await visitor.connect(token())
-    await visitor.page.evaluate("(walk) => { window.submission = session.submit('steps', walk); }", WALK)
+    await visitor.page.evaluate("(walk) => { window.submission = session.submit('steps', walk); }", LONG_WALK)
+    known = visitor.switch.passed_on
     await visitor.page.context.set_offline(True)
     visitor.switch.cut()
     await visitor.is_state("away")
-    await visitor.page.clock.run_for(120_000)
-    assert len(visitor.sockets) == 1
+    await visitor.page.clock.run_for(60_000)
+    await visitor.no_timer_ends()
+    await visitor.is_state("away")
+    assert visitor.switch.passed_on == known
     await visitor.page.context.set_offline(False)
-    assert (await visitor.page.evaluate("submission.result()"))["say"] == "done"
-    assert len(visitor.sockets) == 2
+    await visitor.is_state("connected")
+    assert visitor.switch.passed_on == known + 1
+    await visitor.page.evaluate("submission.cancel()")
+    assert await visitor.page.evaluate("submission.result().catch((error) => error.code)") == "CANCELLED"
 
 
 RETURNS = {
@@ -177,7 +186,7 @@ async def test_who_returns_does_not_wait_for_the_next_try(visitor: Visitor, even
     visitor.switch.point_to([])
     visitor.switch.cut()
     await visitor.is_state("away")
-    await visitor.page.clock.pause_at(time.time() + 3_600)  # no timer of the page ends any more
+    await visitor.no_timer_ends()
     await visitor.is_state("away")
     visitor.switch.point_to([visitor.node_url])
     await visitor.page.evaluate(event)

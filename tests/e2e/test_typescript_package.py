@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +12,6 @@ from tests.support import typescript
 from tests.support.processes import processes
 
 ADDRESS = "http://127.0.0.1:8080"
-STRICT = ("--strict", "--module", "nodenext", "--target", "es2022", "--types", "")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +27,12 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def project(packed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty project with the tarball, and the WebSocket class that Node 20 lacks; its compiler is borrowed."""
+    """An empty project with the tarball, and the WebSocket class that Node 20 lacks."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    ws = json.loads((typescript.CLIENT / "package.json").read_text())["devDependencies"]["ws"]
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", packed["path"], f"ws@{ws}", folder=folder)
+    locked = json.loads((typescript.CLIENT / "package-lock.json").read_text())["packages"]
+    ws = f"ws@{locked['node_modules/ws']['version']}"
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", packed["path"], ws, folder=folder)
     return folder
 
 
@@ -43,10 +42,9 @@ def run(*command: str | Path, folder: Path) -> str:
     return done.stdout
 
 
-def readme_programs() -> Sequence[str]:
-    """The programs of the client's README, in their order."""
-    readme = (typescript.CLIENT / "README.md").read_text()
-    return [part.partition("```")[0] for part in readme.split("```ts\n")[1:]]
+def readme_program() -> str:
+    """The first of the client's README."""
+    return (typescript.CLIENT / "README.md").read_text().partition("```ts\n")[2].partition("```")[0]
 
 
 def test_it_packs_what_is_built_and_nothing_else(packed: Any) -> None:
@@ -63,11 +61,26 @@ def test_it_brings_no_dependency(project: Path) -> None:
 
 
 async def test_it_runs_the_example_of_its_readme(project: Path, tmp_path: Path) -> None:
-    program = readme_programs()[0]
+    program = readme_program()
     assert program.count(ADDRESS) == 1
     async with processes(tmp_path) as group:
         url = await console(group.start("dev"))
-        (project / "example.ts").write_text(program.replace(ADDRESS, url))
-        run(typescript.COMPILER, *STRICT, "example.ts", folder=project)
-        told = await typescript.run("node", "example.js", cwd=project)
-    assert "{ message: 'hi' }" in told
+        (project / "example.mjs").write_text(program.replace(ADDRESS, url))
+        told = await typescript.run("node", "example.mjs", cwd=project)
+    assert "echo: { message: 'hi' }" in told
+    types = [
+        line.split()[0] for line in told.splitlines() if line.startswith(("acknowledgment", "progress", "complete"))
+    ]
+    assert types[0] == "acknowledgment"
+    assert "progress 100" in told
+    assert types[-1] == "complete"
+
+
+async def test_its_types_ask_for_no_library_beyond_the_usual(project: Path) -> None:
+    in_browser = readme_program().replace('import WebSocket from "ws";\n', "")
+    (project / "right.ts").write_text(in_browser)
+    (project / "wrong.ts").write_text(in_browser.replace('"echo"', "1"))
+    options = ("--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--types", "")
+    assert not await typescript.run(typescript.COMPILER, *options, "right.ts", cwd=project)
+    told = await typescript.run(typescript.COMPILER, *options, "wrong.ts", cwd=project)
+    assert "wrong.ts(4,32)" in told, told

@@ -1,6 +1,6 @@
 /** Keeping a session connected, from socket to socket. */
 import { Close, mayReconnect } from "./codes.js";
-import { aborted, Signal } from "./deferred.js";
+import { aborted } from "./deferred.js";
 import { CannotConnect, ConnectionLost, HandshakeRefused } from "./errors.js";
 import { Identity } from "./identity.js";
 import { Visit } from "./visit.js";
@@ -23,7 +23,7 @@ export class Keeper {
     #failures = 0; // tries since the node of a socket knew what we wait for
     #lostAt; // since when there is no such node; undefined: there is one
     #reconnect;
-    #hurry = new Signal(); // there is reason to try now
+    #nap = new AbortController(); // ends the pause before the next try
     #stopped = new AbortController();
     constructor(dialer, opened, requests, options) {
         this.dialer = dialer;
@@ -61,6 +61,7 @@ export class Keeper {
     stop() {
         this.#reconnect = false;
         this.#stopped.abort();
+        this.#nap.abort();
     }
     /** Asks the node for a sign of life, where there is a socket. */
     probe() {
@@ -69,7 +70,7 @@ export class Keeper {
     /** There may be a network again: tries at once where there is no socket, else asks the node for a sign of life. */
     hurry() {
         this.probe();
-        this.#hurry.fire();
+        this.#nap.abort();
     }
     #visit(opened) {
         return new Visit(opened, {
@@ -155,11 +156,11 @@ export class Keeper {
     async #pause(pauseMs) {
         const { code, reason } = this.loss;
         this.#tell({ name: "away", code, reason, retryAt: Date.now() + pauseMs });
-        const over = new AbortController();
-        const { signal } = this.#stopped;
-        await Promise.race([this.options.clock.sleep(pauseMs, over.signal), this.#hurry.wait(), aborted(signal)]);
-        over.abort();
-        if (signal.aborted) {
+        if (!this.#stopped.signal.aborted) {
+            this.#nap = new AbortController();
+            await this.options.clock.sleep(pauseMs, this.#nap.signal);
+        }
+        if (this.#stopped.signal.aborted) {
             throw this.loss;
         }
         this.#tell({ name: "connecting", code, reason });

@@ -1,7 +1,7 @@
 /** One socket of a session. */
 import * as asking from "./asking.js";
 import { Close } from "./codes.js";
-import { Deferred, Signal } from "./deferred.js";
+import { Deferred } from "./deferred.js";
 import { drop } from "./dialer.js";
 import { ConnectionLost } from "./errors.js";
 import { read } from "./frames.js";
@@ -9,6 +9,8 @@ import { read } from "./frames.js";
 const CLOSE_MS = 5_000;
 /** How long after a ping a silent socket is taken for dead. */
 const DEAD_AFTER_MS = 10_000;
+/** The longest pause that timers know, 24 days. */
+const LONGEST_MS = 2 ** 31 - 1;
 /**
  * Reads, writes, and notices when the node is silent.
  *
@@ -25,7 +27,7 @@ export class Link {
     #socket;
     #over = new AbortController();
     #ended = new Deferred();
-    #beatNow = new Signal(); // somebody wants to know now whether the node lives
+    #nap = new AbortController(); // ends the pause before the next beat
     #pings = new Map(); // not answered yet
     #pingIds = 0;
     #heardAt;
@@ -69,7 +71,7 @@ export class Link {
     }
     /** Finds out now whether the node lives, without waiting for the heartbeat. */
     probe() {
-        this.#beatNow.fire();
+        this.#nap.abort();
     }
     /** Sends what was given to send, then closes the socket; so `run` ends. */
     async leave() {
@@ -103,30 +105,23 @@ export class Link {
             this.#end(new ConnectionLost(Close.NO_CLOSE_FRAME, "a reader of this session is behind"));
         }
     }
+    get #silentMs() {
+        return this.clock.now() - this.#heardAt;
+    }
     async #beat() {
-        const heartbeatMs = this.opened.welcome.heartbeat_ms;
-        const { signal } = this.#over;
-        while (!signal.aborted) {
-            const isNow = await this.#silence(heartbeatMs, signal);
-            if (isNow || (heartbeatMs > 0 && this.#heardAt + heartbeatMs <= this.clock.now())) {
-                await this.#askForASign(signal);
+        const everyMs = this.opened.welcome.heartbeat_ms || LONGEST_MS;
+        while (!this.#over.signal.aborted) {
+            this.#nap = new AbortController();
+            const isAsked = !(await this.clock.sleep(everyMs - this.#silentMs, this.#nap.signal));
+            if (!this.#over.signal.aborted && (isAsked || this.#silentMs >= everyMs)) {
+                await this.#askForASign();
             }
         }
     }
-    /** Resolves when a beat may be due; true where one was asked for. */
-    async #silence(heartbeatMs, signal) {
-        const over = new AbortController();
-        const asked = this.#beatNow.wait(signal).then(() => true);
-        const pauseMs = Math.max(0, this.#heardAt + heartbeatMs - this.clock.now());
-        const due = heartbeatMs > 0 ? this.clock.sleep(pauseMs, over.signal).then(() => false) : asked;
-        const isAsked = await Promise.race([asked, due]);
-        over.abort();
-        return isAsked && !signal.aborted;
-    }
-    async #askForASign(signal) {
+    async #askForASign() {
         this.#owesASign = true;
         this.send(asking.ping());
-        if ((await this.clock.sleep(DEAD_AFTER_MS, signal)) && this.#owesASign) {
+        if ((await this.clock.sleep(DEAD_AFTER_MS, this.#over.signal)) && this.#owesASign) {
             this.abort();
         }
     }
@@ -142,6 +137,7 @@ export class Link {
             return;
         }
         this.#over.abort();
+        this.#nap.abort();
         drop(this.#socket);
         for (const { answer } of this.#pings.values()) {
             answer.reject(new ConnectionLost(loss.code, loss.reason));

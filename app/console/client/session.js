@@ -1,4 +1,4 @@
-/** A client's connection to the service, and its open requests. */
+/// <reference lib="esnext.disposable" preserve="true" />
 import * as asking from "./asking.js";
 import { ConnectionLost, Unwatched } from "./errors.js";
 import { checked, uuid7 } from "./ids.js";

@@ -63,9 +63,6 @@ export class Visit {
     probe() {
         this.#link.probe();
     }
-    abort() {
-        this.#link.abort();
-    }
     // --- what we say -----------------------------------------------------------------------------------------
     send(frame) {
         this.#link.send(frame);

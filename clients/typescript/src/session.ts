@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** A client's connection to the service, and its open requests. */
 
 import type { ActionMap, AnyActions, Arguments, ChunkOf, Name, Result } from "./actions.js";

@@ -26,6 +26,7 @@ NUMBER = {"type": "number"}
         ({"type": "what no version knows"}, "unknown"),
         ({"type": ["string", "null"]}, "string | null"),
         (DISH, "EatPayloadDish"),
+        ({"$ref": "https://example.org/a-schema-of-somebody"}, "unknown"),
         ({**DISH, "description": "What is on the plate."}, "EatPayloadDish"),
     ],
 )

@@ -1,12 +1,16 @@
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamer.actions import load_registry
 from streamer.context import Context
 from streamer.contract import typescript
 from streamer.definitions import define
 from streamer.registry import Registry
 from tests.unit.streamer.contract.house import ACTIONS, registry
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "contract.md"
 
 
 class Odd(BaseModel):
@@ -56,6 +60,12 @@ def test_an_action_has_its_payload_its_result_and_what_is_said_of_it() -> None:
 """
         in text
     )
+
+
+def test_a_payload_may_be_undefined_where_its_absence_would_not_be_refused() -> None:
+    assert "payload: { [key: string]: unknown } | undefined;" in module("keep")
+    assert "payload: unknown;" in module("rest.a_bit")
+    assert "payload: OddPayload | undefined;" in module_of("odd")
 
 
 def test_a_model_is_an_interface_and_an_enumeration_a_union() -> None:
@@ -112,9 +122,9 @@ export interface OddPayload {
 
 def test_names_that_would_be_one_are_numbered() -> None:
     text = module_of("a.b", "a_b", "2fa")
-    assert '  "a.b": {\n    payload: ABPayload;\n    result: ABResult;' in text
-    assert '  "a_b": {\n    payload: ABPayload_2;\n    result: ABResult_2;' in text
-    assert '  "2fa": {\n    payload: _2faPayload;' in text
+    assert '  "a.b": {\n    payload: ABPayload | undefined;\n    result: ABResult;' in text
+    assert '  "a_b": {\n    payload: ABPayload_2 | undefined;\n    result: ABResult_2;' in text
+    assert '  "2fa": {\n    payload: _2faPayload | undefined;' in text
     assert "export type ABResult_2 = ABResultPair_2[];\n" in text
 
 
@@ -125,3 +135,9 @@ def test_no_action_is_no_member() -> None:
 def test_the_module_is_the_same_in_whatever_order_the_actions_were_declared() -> None:
     names = sorted(ACTIONS)
     assert module(*names) == module(*reversed(names))
+
+
+def test_what_the_documentation_shows_of_the_demo_actions_is_written() -> None:
+    shown = DOCUMENT.read_text().partition("```ts\n")[2].partition("```")[0].splitlines()
+    assert len(shown) > 10
+    assert set(shown) <= set(typescript.module(load_registry((), threads=1)).splitlines())
