@@ -148,6 +148,14 @@ class Settings(BaseSettings):
         _refuse(*_auth_faults(self))
         return self
 
+    def cluster_faults(self) -> list[str]:
+        """What is wrong with the key pair, a sentence each."""
+        return list(_cluster_faults(self))
+
+    def work_faults(self) -> list[str]:
+        """What does not go together about work, a sentence each."""
+        return list(_work_faults(self))
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`: localhost, 127.0.0.0/8, ::1 (in brackets or not)."""

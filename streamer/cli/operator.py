@@ -126,7 +126,7 @@ class Operator:
 async def operating() -> AsyncIterator[Operator]:
     """An operator at the store that the settings name. Raises ConfigurationError, StoreUnavailable in a sentence."""
     settings = Settings.read()
-    with _hushed():
+    with hushed():
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(opened(settings, Metrics()))
             await store.check()
@@ -146,7 +146,7 @@ def _has_key(settings: Settings) -> bool:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """What the parts of a process log goes to stderr, and only from WARNING on: stdout is the command's."""
     before = structlog.get_config()
     structlog.configure(

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import jwt
+import orjson
 import typer
 
 from streamer.auth import issue_token
@@ -29,14 +31,16 @@ def _issue(
     tenant: Annotated[str | None, typer.Option(help="The tenant of the user.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="May be given several times; * grants all.")] = None,
     expires_in: Annotated[str, typer.Option(help="How long it holds: 90s, 15m, 1h, 7d, or seconds.")] = "1h",
+    json: Annotated[bool, typer.Option("--json", help="Print it, and its end in Unix seconds, as JSON.")] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
-        if user or tenant or permission:
+        if user or tenant or permission or json:
             raise typer.BadParameter(f"Options of {context.invoked_subcommand} come after its name.")
         return
     if user is None or tenant is None:
         raise typer.BadParameter("Name a --user and a --tenant, or one of the commands.")
-    typer.echo(_issued(Settings.read(), user, tenant, permission or [], expires_in))
+    issued = _issued(Settings.read(), user, tenant, permission or [], expires_in)
+    typer.echo(orjson.dumps({"token": issued, "expires_at": _end(issued)}) if json else issued)
 
 
 def _issued(settings: Settings, user: str, tenant: str, permissions: list[str], expires_in: str) -> str:
@@ -54,3 +58,9 @@ def _issued(settings: Settings, user: str, tenant: str, permissions: list[str], 
         issuer=settings.jwt_issuer[0] if settings.jwt_issuer else None,
         audience=settings.jwt_audience,
     )
+
+
+def _end(issued: str) -> int:
+    """In Unix seconds."""
+    claims = jwt.decode(issued, options={"verify_signature": False})
+    return int(claims["exp"])
