@@ -132,12 +132,24 @@ class Doorkeeper:
             raise unauthorized()
         return renewed
 
+    def welcome(self, hello: Hello) -> None:
+        """Lets a call without a token in, which counts for the limit of its address. Raises Refused."""
+        door = self._door(hello)
+        wait_ms = door.wait_ms(time.monotonic())
+        if wait_ms:
+            raise limited(wait_ms)
+        door.take(time.monotonic())
+        self._check_place(hello)
+
     async def _admit(self, hello: Hello) -> Principal:
+        self._check_place(hello)
+        return await self._authenticated(self._token(hello))
+
+    def _check_place(self, hello: Hello) -> None:
         if self._is_open and not is_loopback(_host(hello)):
             raise forbidden("This node is for callers on its own machine: use localhost.")
         if not self._is_from_here(hello):
             raise forbidden("This origin is not allowed.")
-        return await self._authenticated(self._token(hello))
 
     async def _authenticated(self, token: str | None) -> Principal:
         try:

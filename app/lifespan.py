@@ -43,6 +43,8 @@ MAX_CALL_BYTES: Final = 1 << 20
 @asynccontextmanager
 async def running(settings: Settings, registry: Registry) -> AsyncIterator[Node]:
     """The life of a node, from opening its store to giving back its rows. Sockets are the ASGI server's part."""
+    if settings.dev_tokens:
+        log.warning("dev_tokens_on")
     metrics = Metrics()
     keys = cluster_keys(settings)
     async with AsyncExitStack() as stack:
@@ -102,6 +104,8 @@ class Life:
         start(self._node.registrar.keep_alive(), "connection pings")
         start(self._node.listeners.run(), "listeners")
         start(_watch_loop(self._node), "every second")
+        if self._settings.console:
+            start(self._node.history.run(), "history")
         if self._settings.emf:
             emf = Emf(self._node.metrics, "streamer-app", self._node.node_id)
             start(emf.run(self._settings.emf_s), "emf")

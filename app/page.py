@@ -1,10 +1,17 @@
 """The console: static files at `/`, for people who try things out."""
 
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
+
+from streamer.settings import Settings
 
 FOLDER: Final = Path(__file__).parent / "console"
 _HEADERS: Final = {
@@ -29,6 +36,16 @@ class Page:
             await send(message)
 
         await self._files(scope, receive, send_guarded)
+
+
+def routes(settings: Settings) -> Sequence[BaseRoute]:
+    """The console, and `/console.json`, by which it knows how people sign in here; both need no token."""
+    told = {"auth": settings.auth_mode, "dev_tokens": settings.issues_tokens, "version": version("streamer")}
+
+    async def about(_: Request) -> Response:
+        return JSONResponse(told, headers=_HEADERS)
+
+    return [Route("/console.json", about, methods=["GET"]), Mount("/", Page())]
 
 
 _RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]

@@ -25,11 +25,14 @@ CLUSTER: Final = ("STREAMER_CLUSTER_KEY_ID", "STREAMER_CLUSTER_SECRET")
 def additions(environ: Mapping[str, str], key: tuple[str, str]) -> dict[str, str]:
     """The variables to add. An empty one counts as not set.
 
-    Authentication is off unless one of its variables is set; `key` is the cluster's unless it has one.
+    Authentication is off unless one of its variables is set, and tokens are given away where that is the secret; `key`
+    is the cluster's unless it has one.
     """
     added = {name: value for name, value in DEFAULTS.items() if not environ.get(name)}
     if not any(environ.get(name) for name in AUTH):
         added["STREAMER_AUTH_MODE"] = "off"
+    if environ.get("STREAMER_JWT_SECRET") and not environ.get("STREAMER_DEV_TOKENS"):
+        added["STREAMER_DEV_TOKENS"] = "true"
     if not any(environ.get(name) for name in CLUSTER):
         added |= dict(zip(CLUSTER, key, strict=True))
     # The processes log JSON, which `streamer dev` shows as its reader likes it.

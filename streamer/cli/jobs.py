@@ -10,11 +10,12 @@ import typer
 
 from streamer.cli import account
 from streamer.cli.duration import duration
-from streamer.cli.operator import Operator, operating, whoever
+from streamer.cli.operator import operating, whoever
 from streamer.cli.sentences import FAILED, INTERRUPTED
 from streamer.cli.table import table
 from streamer.errors import NotFound
 from streamer.jobs.model import Body, Job, Status
+from streamer.operations import Operator
 from streamer.store.admin import Standing
 from streamer.store.base import now_ms
 from streamer.telemetry import audit

@@ -6,10 +6,9 @@ import jwt
 import orjson
 import typer
 
-from streamer.auth import issue_token
+from streamer.auth import issue_for
 from streamer.cli import revoking
 from streamer.cli.duration import duration
-from streamer.errors import ConfigurationError
 from streamer.settings import Settings
 
 token = typer.Typer(
@@ -45,19 +44,8 @@ def _issue(
 
 def _issued(settings: Settings, user: str, tenant: str, permissions: list[str], expires_in: str) -> str:
     """One that a node of the same settings lets in."""
-    if settings.jwt_secret is None:
-        raise ConfigurationError("Set STREAMER_JWT_SECRET, the secret that the server checks tokens with.")
-    return issue_token(
-        settings.jwt_secret.get_secret_value(),
-        user=user,
-        tenant=tenant,
-        permissions=permissions,
-        expires_in_s=duration(expires_in).total_seconds(),
-        tenant_claim=settings.jwt_tenant_claim,
-        permissions_claim=settings.jwt_permissions_claim,
-        issuer=settings.jwt_issuer[0] if settings.jwt_issuer else None,
-        audience=settings.jwt_audience,
-    )
+    lasts_s = duration(expires_in).total_seconds()
+    return issue_for(settings, user=user, tenant=tenant, permissions=permissions, expires_in_s=lasts_s)
 
 
 def _end(issued: str) -> int:

@@ -205,6 +205,16 @@ async def test_calls_count_only_where_their_token_does_not_hold() -> None:
     assert (await refusal(door.admit(good))).status == 429
 
 
+async def test_a_call_without_a_token_counts_and_comes_from_a_page_of_ours() -> None:
+    door = keeper(handshakes_per_address=0.01)
+    stranger = Hello({"host": "here", "origin": "https://elsewhere.example"}, (), "", "198.51.100.2", is_call=True)
+    with pytest.raises(Refused, match="origin"):
+        door.welcome(stranger)
+    door.welcome(comes_from("198.51.100.1", call=True))
+    with pytest.raises(Refused, match="Too many"):
+        door.welcome(comes_from("198.51.100.1", call=True))
+
+
 @pytest.mark.parametrize(("rate", "peer"), [(0, "198.51.100.1"), (0.1, "")], ids=["no limit", "no address"])
 async def test_handshakes_without_limit(rate: float, peer: str) -> None:
     door = Doorkeeper(Settings(auth_mode="off", handshakes_per_address=rate))
