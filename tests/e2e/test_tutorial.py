@@ -34,7 +34,7 @@ class Reader:
         self.node, self.site = free_port(), free_port()
         self._folder = folder
         ports = {"STREAMER_PORT": str(self.node), "STREAMER_INTERNAL_PORT": "0", "STREAMER_WORKER_PORT": "0"}
-        self.terminals = Terminals(folder, {"REPOSITORY": str(ROOT), **ports})
+        self.terminals = Terminals(folder, folder, {"REPOSITORY": str(ROOT), **ports})
 
     async def follow(self, page: str) -> None:
         """Until the end of the page; what its last commands started goes on."""

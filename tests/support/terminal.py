@@ -16,19 +16,19 @@ END_S: Final = 20.0
 
 
 class Terminal:
-    """`folder`: where it stands at first. Its file of output, `name`.out, lies beside that folder's content."""
+    """`folder`: where it stands at first; `output`: the file that has what it shows."""
 
-    def __init__(self, folder: Path, name: str, env: Mapping[str, str]) -> None:
-        self._output = folder / f"{name}.out"
+    def __init__(self, folder: Path, output: Path, env: Mapping[str, str]) -> None:
+        self._output = output
         self._typed = 0
         self._begin = 0  # of the last command's output
-        with self._output.open("wb") as output:
+        with output.open("wb") as file:
             self._shell = subprocess.Popen(
                 ["bash"],
                 cwd=folder,
                 env={**_clean(os.environ), **env},
                 stdin=subprocess.PIPE,
-                stdout=output,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -85,17 +85,24 @@ class Terminal:
 
 
 class Terminals:
-    """Opens a terminal by its name when it is used first."""
+    """Opens a terminal by its name when it is used first; what they show is kept in `outputs`."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, outputs: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
+        self._outputs = outputs
         self._env = env
         self._open: dict[str, Terminal] = {}
 
     def __getitem__(self, name: str) -> Terminal:
         if name not in self._open:
-            self._open[name] = Terminal(self._folder, name, self._env)
+            self._open[name] = Terminal(self._folder, self._outputs / f"{name}.out", self._env)
         return self._open[name]
+
+    async def end(self, name: str) -> None:
+        """Ctrl-C in that terminal, if there is one; under its name there is a new one afterwards."""
+        terminal = self._open.pop(name, None)
+        if terminal is not None:
+            await asyncio.to_thread(terminal.close)
 
     async def close(self) -> None:
         for terminal in reversed(self._open.values()):
