@@ -104,8 +104,6 @@ class Life:
         start(self._node.registrar.keep_alive(), "connection pings")
         start(self._node.listeners.run(), "listeners")
         start(_watch_loop(self._node), "every second")
-        if self._settings.console:
-            start(self._node.history.run(), "history")
         if self._settings.emf:
             emf = Emf(self._node.metrics, "streamer-app", self._node.node_id)
             start(emf.run(self._settings.emf_s), "emf")
@@ -133,6 +131,8 @@ class Life:
         await self._beat.once()  # a node that serves can be found by the others
         self._node.health.store_was_seen = True
         log.info("node_ready", node=self._node.node_id)
+        if self._settings.console:
+            self._node.tasks.start(self._node.history.run(), "history")
         await self._beat.run()
 
     def _workers_seen(self) -> None:

@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from streamer.cli import environment
-from streamer.cli.checks import actions, auth, cluster, ports, settings
+from streamer.cli.checks import actions, auth, cluster, ports, revoked, settings
 from streamer.cli.dev import FOLDER
 from streamer.cli.operator import hushed
 from streamer.cli.sentences import FAILED
@@ -55,10 +55,12 @@ async def examined(token: str | None) -> Sequence[Finding]:
     given, found = settings.read(os.environ)
     if given is None:
         return found
-    found += await auth.examine(given, token)
+    of_auth, principal = await auth.examine(given, token)
     key_faults = cluster.examine(given)
     store = await _store(given)
-    found += [*key_faults, *store.findings]
+    found += [*of_auth, *key_faults, *store.findings]
+    if principal is not None and store.can_be_read:
+        found += await revoked.examine(given, principal)
     if not key_faults and store.can_be_read:
         found += await cluster.compare(given, store.offset_s)
     return [*found, *ports.examine(given), *actions.examine(given)]

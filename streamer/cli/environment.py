@@ -76,7 +76,7 @@ def _write_key(path: Path, key: Mapping[str, str]) -> None:
 
 
 class PortFault(Exception):
-    """The port that this variable names cannot be listened on; `str` says why, in a sentence."""
+    """The port that this variable names cannot be listened on; `what` says why, `str` also what to do."""
 
     def __init__(self, variable: str, host: str, port: int, error: OSError) -> None:
         self.variable = variable
@@ -84,9 +84,8 @@ class PortFault(Exception):
         self.port = port
         self.is_taken = error.errno == errno.EADDRINUSE
         reason = "is taken" if self.is_taken else f"cannot be listened on ({error.strerror})"
-        super().__init__(
-            f"Port {port} of {host} {reason}: stop what uses it, or set {variable} to another (0: any free one)."
-        )
+        self.what = f"Port {port} of {host} {reason}"
+        super().__init__(f"{self.what}: stop what uses it, or set {variable} to another (0: any free one).")
 
 
 def check_ports(settings: Settings) -> None:

@@ -41,7 +41,10 @@ COMMANDS: Final = {
         "Look at settings, auth, cluster key, store, clock, ports and actions; name what is wrong and what to do.",
     ),
     "tables": ("streamer.cli.tables", "The tables of the store."),
-    "contract": ("streamer.cli.contract", "The contract of the actions: AsyncAPI for the socket, OpenAPI for HTTP."),
+    "contract": (
+        "streamer.cli.contract",
+        "The contract of the actions: AsyncAPI for the socket, OpenAPI for HTTP, types for TypeScript.",
+    ),
 }
 """Name of a command, or of a group of commands -> the module in which it has that name, and its first sentence, so that
 lists of commands need none of them."""

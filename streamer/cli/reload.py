@@ -37,8 +37,8 @@ class Places:
     def _add(self, spec: ModuleSpec) -> None:
         if spec.submodule_search_locations is not None:
             self.packages.update(map(Path, spec.submodule_search_locations))
-        elif spec.origin is not None:
-            self.folders.add(Path(spec.origin).parent)
+        else:
+            self.folders.add(Path(str(spec.origin)).parent)
 
 
 def _found(name: str) -> ModuleSpec:

@@ -10,6 +10,7 @@ import jwt
 from streamer.auth.authenticator import Authenticator
 from streamer.auth.jwks import NotServed, served_keys
 from streamer.auth.keys import ASYMMETRIC, USUAL, chosen
+from streamer.auth.principal import Principal
 from streamer.cli.table import age
 from streamer.errors import ConfigurationError, Forbidden, ServiceUnavailable, Unauthorized
 from streamer.settings import Settings
@@ -20,19 +21,23 @@ NOT_HELD: Final = "Get a new one; `streamer token` makes one for development."
 _AT_ISSUER: Final = "Look at the issuer, STREAMER_JWT_JWKS_URL and STREAMER_JWT_ALGORITHMS."
 
 
-async def examine(settings: Settings, token: str | None) -> list[Finding]:
-    """The keys; and the token where there is one."""
+async def examine(settings: Settings, token: str | None) -> tuple[list[Finding], Principal | None]:
+    """The keys; and, where there is a token, whether it holds, and whose it is then."""
     try:
         authenticator = Authenticator(settings)
     except ConfigurationError as error:
         remedy = "Correct it. Without any of these variables, `streamer dev` needs none: look with --dev."
-        return [wrong("auth", str(error), remedy)]
+        return [wrong("auth", str(error), remedy)], None
     found = await _keys(settings)
-    return (
-        found
-        if token is None or settings.auth_mode == "off"
-        else [*found, await _token(authenticator, settings, token)]
-    )
+    if token is None or settings.auth_mode == "off":
+        return found, None
+    try:
+        principal = await authenticator.authenticate(token)
+    except (Unauthorized, Forbidden, ServiceUnavailable) as error:
+        return [*found, _refusal(error, settings, token)], None
+    may = ", ".join(sorted(principal.permissions)) or "none"
+    holds = f"It holds: user {principal.user} of tenant {principal.tenant}, permissions {may}."
+    return [*found, ok("token", holds)], principal
 
 
 async def _keys(settings: Settings) -> list[Finding]:
@@ -53,18 +58,13 @@ def _issuer(url: str, algorithms: Sequence[str]) -> Finding:
     return ok("auth", f"{url} serves {len(keys)} keys.")
 
 
-async def _token(authenticator: Authenticator, settings: Settings, token: str) -> Finding:
-    try:
-        principal = await authenticator.authenticate(token)
-    except Unauthorized as error:
-        return wrong("token", f"It is refused: {_reason(error.__cause__, token, settings)}", NOT_HELD)
-    except Forbidden:
+def _refusal(error: Unauthorized | Forbidden | ServiceUnavailable, settings: Settings, token: str) -> Finding:
+    if isinstance(error, ServiceUnavailable):
+        return unknown("token", "The keys of its issuer cannot be had now.")
+    if isinstance(error, Forbidden):
         what = "It is refused: its tenant is not one of STREAMER_ALLOWED_TENANTS."
         return wrong("token", what, "Allow the tenant, or take a token of another one.")
-    except ServiceUnavailable:
-        return unknown("token", "The keys of its issuer cannot be had now.")
-    may = ", ".join(sorted(principal.permissions)) or "none"
-    return ok("token", f"It holds: user {principal.user} of tenant {principal.tenant}, permissions {may}.")
+    return wrong("token", f"It is refused: {_reason(error.__cause__, token, settings)}", NOT_HELD)
 
 
 def _reason(cause: BaseException | None, token: str, settings: Settings) -> str:

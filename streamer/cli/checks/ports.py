@@ -14,7 +14,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _finding(fault: PortFault) -> Finding:
     who = holder.of(fault.port)
-    what = f"{str(fault).partition(':')[0]}{f' by {who}' if who else ''}."
+    what = f"{fault.what}{f' by {who}' if who else ''}."
     if fault.is_taken and health.ask(f"http://{_reached(fault.host)}:{fault.port}/livez") is None:
         return unknown("ports", what, "It answers as a process of Streamer does: fine, if it is the one that you mean.")
     return wrong("ports", what, f"Stop what uses it, or set {fault.variable} to another (0: any free one).")

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from streamer.cli.completion import actions
-from streamer.cli.program import COMMANDS, loaded
+from streamer.cli.program import COMMANDS, loaded, program
 
 STREAMER = (sys.executable, "-c", "import sys; sys.argv[0] = 'streamer'; from streamer.cli import main; main()")
 
@@ -56,6 +57,15 @@ def test_names_of_commands_are_proposed_without_importing_any() -> None:
     given = {"_STREAMER_COMPLETE": "complete_bash", "COMP_WORDS": "streamer j", "COMP_CWORD": "1"}
     imported = "streamer streamer.cli streamer.cli.program streamer.cli.sentences streamer.errors"
     assert asked(given, *command) == ["jobs", imported]
+
+
+def test_asked_in_process_it_proposes_the_same() -> None:
+    given = {"_STREAMER_COMPLETE": "complete_bash", "COMP_WORDS": "streamer j", "COMP_CWORD": "1"}
+    assert CliRunner(env=given).invoke(program, [], prog_name="streamer").stdout == "jobs\n"
+
+
+def test_a_command_that_there_is_not_is_exit_code_2() -> None:
+    assert CliRunner().invoke(program, ["docter"]).exit_code == 2
 
 
 def test_a_list_of_commands_says_of_each_what_its_help_says() -> None:

@@ -15,10 +15,13 @@ from typer.testing import CliRunner
 
 from streamer.cli.program import program
 from streamer.cluster.registry import APP, WORKER
-from streamer.store.base import Store
+from streamer.errors import StoreUnavailable
+from streamer.store.base import Store, now_ms
 from streamer.store.open import open_store
+from streamer.store.revocations import Revocation
 from tests.integration.cli.peer import KEY, Peer
 from tests.support.issuer import Issuer
+from tests.support.jobs import DAY_MS
 from tests.support.ports import free_port
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -195,6 +198,14 @@ def test_a_port_that_is_taken_is_told_with_who_has_it() -> None:
     assert "STREAMER_INTERNAL_PORT" in fault["remedy"]
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
+def test_any_address_can_be_taken(host: str) -> None:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        port = taken.getsockname()[1]
+        fault = only_fault(doctor(STREAMER_INTERNAL_HOST=host, STREAMER_WORKER_PORT=str(port)))
+    assert fault["what"].startswith(f"Port {port} of {host} is taken")
+
+
 def test_an_address_that_is_not_of_this_machine_is_told() -> None:
     fault = only_fault(doctor(STREAMER_HOST="192.0.2.1", STREAMER_PORT=str(free_port())))
     assert "cannot be listened on" in fault["what"]
@@ -232,6 +243,61 @@ async def test_a_running_process_on_a_port_is_no_fault_if_it_is_one_of_ours(stor
         code, found = await asyncio.to_thread(doctor, STREAMER_PORT=endpoint.rpartition(":")[2])
     assert code == 0
     assert of("ports", (code, found))["verdict"] == "unknown"
+
+
+def revocation(**of: str) -> Revocation:
+    now = now_ms()
+    return Revocation(tenant="acme", revoked_ms=now - 60_000, expires_ms=now + DAY_MS, **of)
+
+
+@pytest.mark.parametrize(
+    ("of_whom", "claims", "what"),
+    [
+        ({"user": "ann"}, {}, "It was taken back 1 min ago."),
+        ({"user": "ann"}, {"iat": int(time.time())}, None),
+        ({"user": "bob"}, {}, None),
+        ({"token_id": "j1", "reason": "lost"}, {"jti": "j1"}, "It was taken back 1 min ago (lost)."),
+        ({"token_id": "j1"}, {"jti": "j2"}, None),
+        ({"token_id": "j1"}, {"jti": "j1", "tenant_id": "others"}, None),
+    ],
+)
+async def test_a_token_that_was_taken_back(
+    store: Store, of_whom: Mapping[str, str], claims: Mapping[str, Any], what: str | None
+) -> None:
+    await store.revocations.revoke(revocation(**of_whom))
+    found = await asyncio.to_thread(doctor, "--token", signed(**claims))
+    if what is None:
+        assert found[0] == 0
+    else:
+        assert only_fault(found)["what"] == what
+
+
+async def test_where_revocations_cannot_be_read_that_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(store.nodes), "list", away)
+    _, found = await asyncio.to_thread(doctor, "--token", signed())
+    unknown = [finding["what"] for finding in found if finding["verdict"] == "unknown"]
+    assert unknown[0].startswith("Whether it was taken back cannot be read")
+
+
+async def away(*_: object) -> None:
+    raise StoreUnavailable
+
+
+async def test_where_nobody_is_registered_or_that_cannot_be_read_nothing_is_wrong(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = await asyncio.to_thread(doctor)
+    assert (alone[0], of("cluster", alone)["verdict"]) == (0, "ok")
+
+    monkeypatch.setattr(type(store.nodes), "list", away)
+    away_now = await asyncio.to_thread(doctor)
+    assert (away_now[0], of("cluster", away_now)["verdict"]) == (0, "unknown")
+
+
+async def test_where_nobody_agrees_nothing_is_said_of_those_who_do(store: Store) -> None:
+    await store.nodes.beat(WORKER, "strange", {"endpoint": "no url"})
+    found = [finding for finding in (await asyncio.to_thread(doctor))[1] if finding["check"] == "cluster"]
+    assert [finding["verdict"] for finding in found] == ["unknown"]
 
 
 def test_without_a_key_pair_it_is_told() -> None:

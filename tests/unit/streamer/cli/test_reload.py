@@ -1,5 +1,6 @@
 import asyncio
 import os
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from streamer.cli.supervisor import Ended, Supervisor
 from streamer.errors import ConfigurationError
 from tests.support.until import until
 
+HERE = str(Path(reload.__file__).parents[2])
 LISTENS = b'{"event":"listening"}'
 
 
@@ -52,12 +54,12 @@ class Replaced(Supervisor):
 
 
 class Story:
-    """A reloader that watches `folder`, what it says, and what it starts anew."""
+    """A reloader of these modules, what it says, and what it starts anew."""
 
-    def __init__(self, folder: Path, modules: tuple[str, ...] = ("reloaded_module",)) -> None:
+    def __init__(self, *modules: str) -> None:
         self.said: list[str] = []
         self.shown: list[bytes] = []
-        environ = {**os.environ, "STREAMER_ACTIONS": ",".join(modules), "PYTHONPATH": f"{folder}:{Path.cwd()}"}
+        environ = {**os.environ, "STREAMER_ACTIONS": ",".join(modules), "PYTHONPATH": HERE}
         self.supervisor = Replaced()
         self.reloader = Reloader(
             Places(modules),
@@ -73,7 +75,7 @@ async def test_each_is_started_when_the_one_before_it_listens(code: Path, monkey
         return None
 
     monkeypatch.setattr(reload, "load_fault", fine)
-    story = Story(code, ("reloaded_module", "reloaded_package"))
+    story = Story("reloaded_module", "reloaded_package")
     running = asyncio.create_task(story.reloader.run(story.supervisor))
     number = 0
 
@@ -98,20 +100,29 @@ async def test_each_is_started_when_the_one_before_it_listens(code: Path, monkey
     assert story.shown == [b'"listening", it says', LISTENS]
 
 
-async def test_who_does_not_listen_is_not_waited_for_for_ever(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("code")
+async def test_who_does_not_listen_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fine(_: Mapping[str, str]) -> None:
         return None
 
     monkeypatch.setattr(reload, "load_fault", fine)
     monkeypatch.setattr(reload, "LISTENS_S", 0.01)
-    story = Story(code)
+    story = Story("reloaded_module")
     await story.reloader._reload(story.supervisor, ["a.py"])
     assert story.said.count("It has not listened for 0.01 s; going on.") == 2
     assert story.supervisor.replaced == ["worker", "app"]
 
 
 async def test_code_that_cannot_be_loaded_starts_nothing(code: Path) -> None:
-    environ = {**os.environ, "STREAMER_ACTIONS": "reloaded_module", "PYTHONPATH": os.pathsep.join(_path())}
+    story = Story("reloaded_package")
+    (code / "reloaded_package" / "__init__.py").write_text("1 / 0")
+    await story.reloader._reload(story.supervisor, ["__init__.py"])
+    assert story.said[0].startswith("The module reloaded_package cannot be imported: ZeroDivisionError")
+    assert story.supervisor.replaced == []
+
+
+async def test_what_a_trial_finds(code: Path) -> None:
+    environ = {**os.environ, "STREAMER_ACTIONS": "reloaded_module", "PYTHONPATH": HERE}
     assert await load_fault(environ) is None
     (code / "reloaded_module.py").write_text("def broken(:")
     fault = await load_fault(environ)
@@ -119,13 +130,9 @@ async def test_code_that_cannot_be_loaded_starts_nothing(code: Path) -> None:
     assert fault.startswith("The module reloaded_module cannot be imported: SyntaxError")
 
 
-def _path() -> list[str]:
-    return [str(Path(reload.__file__).parents[2])]
-
-
 async def test_a_trial_ends_with_who_asked_for_it(code: Path) -> None:
     (code / "reloaded_module.py").write_text("import time\nwhile True: time.sleep(1)")
-    environ = {**os.environ, "STREAMER_ACTIONS": "reloaded_module", "PYTHONPATH": os.pathsep.join(_path())}
+    environ = {**os.environ, "STREAMER_ACTIONS": "reloaded_module", "PYTHONPATH": HERE}
     asked = asyncio.create_task(load_fault(environ))
     await until(_children)
     asked.cancel()
@@ -136,6 +143,13 @@ async def test_a_trial_ends_with_who_asked_for_it(code: Path) -> None:
 
 def _children() -> str:
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
+def test_a_trial_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMER_ACTIONS", "")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(Path(trial.__file__)), run_name="__main__")
+    assert ended.value.code == 0
 
 
 def test_a_trial_says_what_is_wrong(

@@ -41,8 +41,8 @@ class Account:
         return {"Table": described | changed, "ResponseMetadata": {"HTTPHeaders": headers}}
 
 
-async def look(account: Account, *, needs_stream: bool = True) -> Examination:
-    taken = Look(account, PLACE, "s_", needs_stream=needs_stream, clock=lambda: NOW_S * 1000)
+async def look(account: Account, *, needs_stream: bool = True, ahead_s: int = 0) -> Examination:
+    taken = Look(account, PLACE, "s_", needs_stream=needs_stream, clock=lambda: (NOW_S + ahead_s) * 1000)
     return await taken.taken()
 
 
@@ -79,6 +79,13 @@ async def test_rows_that_never_expire_are_told_unless_that_may_not_be_asked() ->
 
 async def test_a_table_that_is_changing_is_fine() -> None:
     assert faults(await look(Account(TableStatus="UPDATING"))) == []
+
+
+async def test_a_clock_that_is_wrong_keeps_nobody_from_looking_further() -> None:
+    found = await look(Account(), ahead_s=600)
+    assert [finding.split(" the ")[0] for finding in faults(found)] == ["This machine's clock is 9 min 59 s ahead of"]
+    assert (found.can_be_read, found.offset_s) == (True, 599.0)
+    assert [finding.check for finding in found.findings] == ["store", "clock", "tables"]
 
 
 async def test_answers_without_a_date_tell_nothing_of_the_clock() -> None:
