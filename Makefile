@@ -21,7 +21,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test docs docs-serve client client-test chaos bench lock clean java npm docker
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test screenshots docs docs-serve client client-test chaos bench lock clean java npm docker
 .NOTPARALLEL:
 
 help: ## show this list
@@ -85,6 +85,9 @@ $(DOCS_READY): docs/package.json docs/package-lock.json
 	@command -v npm >/dev/null || { echo "The site's diagrams need npm, to fetch Mermaid: install it."; exit 1; }
 	cd docs && npm ci --silent --ignore-scripts
 	@touch $@
+
+screenshots: $(DEV_READY) ## take the pictures of the console in docs/images anew
+	STREAMER_SCREENSHOTS=1 $(BIN)/pytest -m browser tests/e2e/test_console_pictures.py
 
 client: $(CLIENT_BUILT) ## build the TypeScript client, and renew what the console has of it
 	rm -f app/console/client/*.js

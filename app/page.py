@@ -14,9 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 from streamer.settings import Settings
 
 FOLDER: Final = Path(__file__).parent / "console"
-_HEADERS: Final = {
+HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
@@ -43,9 +43,9 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
     told = {"auth": settings.auth_mode, "dev_tokens": settings.issues_tokens, "version": version("streamer")}
 
     async def about(_: Request) -> Response:
-        return JSONResponse(told, headers=_HEADERS)
+        return JSONResponse(told, headers=HEADERS)
 
     return [Route("/console.json", about, methods=["GET"]), Mount("/", Page())]
 
 
-_RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+_RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
