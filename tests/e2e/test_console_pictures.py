@@ -17,6 +17,7 @@ from tests.support.system import System
 PRESS: Final = {"STREAMER_ACTIONS": "tests.support.press"}
 NODE: Final = {**PRESS, "STREAMER_CONSOLE": "true", "STREAMER_DEV_TOKENS": "true"}
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
+POINTS: Final = 60
 TAKE: Final = os.environ.get("STREAMER_SCREENSHOTS") == "1"
 
 expect.set_options(timeout=20_000)
@@ -42,18 +43,23 @@ async def take(ann: Visitor, name: str) -> None:
 
 
 def history() -> dict[str, Any]:
-    """A quarter of an hour, made up: no test waits so long for a picture."""
+    """A quarter of an hour, made up, that leads to what the scene has: no test waits so long for a picture."""
     now = time.time()
-    points = [point(now, step) for step in range(60)]
-    return {"step_s": 15, "points": points}
+    return {"step_s": 15, "points": [point(now, step) for step in range(POINTS)]}
 
 
 def point(now: float, step: int) -> dict[str, Any]:
-    wave = math.sin(step / 8)
-    waiting = max(0, round(14 * wave + 3 * math.sin(step / 3)))
-    queue = {"waiting": waiting, "delayed": 2 + step // 30, "dead": step // 20, "oldest_age_s": waiting * 1.5 or None}
-    counts = {"nodes": 1, "workers": 2, "connections": 30 + round(9 * wave) + step % 3, "running": 3 + round(2 * wave)}
-    return {"at": now - 15 * (59 - step), **counts, "queues": {"default": queue}}
+    way = step / (POINTS - 1)
+    tide = max(0.0, math.sin(3 * math.pi * way))
+    waiting = round(14 * tide + 2 * tide * math.sin(step))
+    queue = {
+        "waiting": waiting,
+        "delayed": round(3 * math.sin(math.pi * way)),
+        "dead": round(3 * way),
+        "oldest_age_s": 1.5 * waiting or None,
+    }
+    counts = {"nodes": 1, "workers": 2, "connections": 1 + round(8 * (1 - way)), "running": 3 + round(5 * tide)}
+    return {"at": now - 15 * (POINTS - 1 - step), **counts, "queues": {"default": queue}}
 
 
 async def test_the_view_of_requests(ann: Visitor) -> None:

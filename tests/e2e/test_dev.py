@@ -68,8 +68,7 @@ async def test_in_the_console_a_newcomer_is_in_at_once(tmp_path: Path) -> None:
             await newcomer.open()
             await expect(newcomer.indicator).to_contain_text("connected to")
             await expect(newcomer.page.locator("#account-name")).to_have_text("dev · dev")
-            dates = {"start_date": "2024-01-01", "end_date": "2024-01-31"}
-            report = await newcomer.call("generate_report", **dates, duration_s="1")
+            report = await newcomer.call("generate_report", start_date="2024-01-01", end_date="2024-01-31")
             await expect(report.get_by_role("progressbar")).to_have_js_property("value", 100, timeout=20_000)
             await expect(report).to_contain_text('"rows": 2976')
             newcomer.check()

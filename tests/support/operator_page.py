@@ -1,6 +1,5 @@
 """The operator's view on a page of its own, before a node that says whatever a test wants it to."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final

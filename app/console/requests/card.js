@@ -50,7 +50,12 @@ export class Card {
     this.bar = element("progress", { max: 100, ariaLabel: `Progress of ${action}` });
     this.message = element("p", { class: "message" });
     this.percentage = element("span", { class: "percentage" });
-    this.chunks = element("pre", { class: "chunks", tabIndex: 0, ariaLabel: `Output of ${action}, the newest pieces` });
+    this.chunks = element("pre", {
+      class: "chunks",
+      role: "group",
+      tabIndex: 0,
+      ariaLabel: `Output of ${action}, the newest pieces`,
+    });
     this.output = element("details", { class: "output", hidden: true, open: true }, element("summary"), this.chunks);
     this.outcome = element("div", { class: "stack" });
     this.node = this.#layOut();
@@ -168,7 +173,7 @@ export class Card {
     const shown =
       value === undefined || value === null
         ? null
-        : element("pre", { tabIndex: 0, ariaLabel: `Outcome of ${this.action}` }, pretty(value));
+        : element("pre", { role: "group", tabIndex: 0, ariaLabel: `Outcome of ${this.action}` }, pretty(value));
     fill(this.outcome, failure, shown);
   }
 
