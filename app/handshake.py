@@ -95,6 +95,7 @@ class Doorkeeper:
         self._addresses = Buckets(settings.handshakes_per_address)
         self._timeout_s = settings.handshake_timeout_s
         self._origins = settings.allowed_origins
+        self._has_pages = settings.console or settings.allowed_origins is None  # of its own, which may call it
         self._takes_query_token = settings.auth_query_token
         self._is_open = settings.auth_mode == "off"
 
@@ -177,9 +178,9 @@ class Doorkeeper:
         origin = hello.headers.get("origin")
         if origin is None:
             return True
-        if self._origins is not None:
-            return origin in self._origins
-        return _is_same(origin, hello.headers.get("host", ""))
+        if self._origins is not None and origin in self._origins:
+            return True
+        return self._has_pages and _is_same(origin, hello.headers.get("host", ""))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
