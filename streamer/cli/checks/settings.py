@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Final
 
 from streamer.errors import ConfigurationError
 from streamer.settings import PREFIX, Settings
 from streamer.store.finding import Finding, ok, unknown, wrong
 
 REMEDY = "Correct the variable; the README has a table of all settings."
+OF_COMMANDS: Final = frozenset({"STREAMER_TOKEN", "STREAMER_URL"})
+"""What `streamer call` and its like read, beside their options."""
 
 
 def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
@@ -33,7 +36,7 @@ def _misspelt(environ: Mapping[str, str]) -> Iterable[Finding]:
     """Nobody reads a variable that is no setting; some belong to other programs, so only what is near one is told."""
     names = [PREFIX + name.upper() for name in Settings.model_fields]
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in names:
+        if variable.startswith(PREFIX) and variable not in {*names, *OF_COMMANDS}:
             near = get_close_matches(variable, names, 1, 0.85)
             if near:
                 yield unknown("settings", f"{variable} is no setting.", f"Did you mean {near[0]}?")

@@ -89,7 +89,7 @@ def test_settings_that_do_not_go_together_are_named() -> None:
 
 
 def test_a_misspelt_setting_is_recognised() -> None:
-    found = doctor(STREAMER_PROT="1", STREAMER_URL="http://x", STREAMER_COMPLETELY_ELSE="1")
+    found = doctor(STREAMER_PROT="1", STREAMER_URL="http://x", STREAMER_TOKEN="a.b.c", STREAMER_COMPLETELY_ELSE="1")
     assert [finding["remedy"] for finding in found[1] if finding["verdict"] == "unknown"] == [
         "Did you mean STREAMER_PORT?"
     ]
