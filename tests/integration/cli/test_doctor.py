@@ -127,7 +127,7 @@ async def test_the_issuer_is_asked_for_its_keys() -> None:
 
 
 def signed(secret: str = SECRET, **claims: Any) -> str:
-    whole = {"sub": "ann", "tenant_id": "acme", "exp": int(time.time()) + 60, **claims}
+    whole = {"sub": "ann", "tenant_id": "acme", "exp": int(time.time()) + 3_600, **claims}
     return jwt.encode({name: value for name, value in whole.items() if value is not None}, secret, "HS256")
 
 
