@@ -25,9 +25,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """As of one moment. `at_ms`: Unix milliseconds."""
+    """As of one moment. `at_ms`: Unix milliseconds. `dead_after_s`: a beat that stands still for so long is a death."""
 
     at_ms: int
+    dead_after_s: float
     queues: Mapping[str, Survey]
     nodes: Sequence[Process]
     workers: Sequence[Process]
@@ -56,6 +57,7 @@ class Overviews:
         workers: Peers,
         queues: Collection[str],
         *,
+        dead_after_s: float,
         clock: Callable[[], int] = now_ms,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,6 +65,7 @@ class Overviews:
         self._nodes = nodes
         self._workers = workers
         self._queues = queues
+        self._dead_after_s = dead_after_s
         self._clock = clock
         self._shared = Shared(self._looked, "overview", clock=monotonic)
 
@@ -77,6 +80,7 @@ class Overviews:
         surveys = await each(self._admin.survey, names, width=1)  # each has many queries at once of its own
         return Overview(
             self._clock(),
+            self._dead_after_s,
             dict(zip(names, surveys, strict=True)),
             _processes(self._nodes),
             _processes(self._workers),
@@ -97,6 +101,7 @@ def shown(overview: Overview) -> dict[str, Any]:
     """As operators see it."""
     return {
         "at": overview.at_ms / 1000,
+        "dead_after_s": overview.dead_after_s,
         "queues": [_queue(name, survey, overview.at_ms) for name, survey in overview.queues.items()],
         "nodes": [_node(process) for process in overview.nodes],
         "workers": [_worker(process) for process in overview.workers],

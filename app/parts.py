@@ -116,7 +116,9 @@ class Parts:
         self.revocations = Revocations(store.revocations, hub)
         doorkeeper = self.kinds.doorkeeper(settings, self.revocations.is_revoked)
         roster = Roster(Presence(store.connections, self.nodes))
-        overviews = Overviews(store.admin, self.nodes, self.workers, _queues(registry))
+        overviews = Overviews(
+            store.admin, self.nodes, self.workers, _queues(registry), dead_after_s=settings.session_dead_s
+        )
         self.node = Node(
             node_id=node_id,
             settings=settings,

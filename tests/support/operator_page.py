@@ -131,7 +131,7 @@ class ScriptedNode:
 
 def overview(**fields: Any) -> dict[str, Any]:
     """An installation with one queue, a node and a worker, all well."""
-    return {"at": NOW, "queues": [queue()], "nodes": [node()], "workers": [worker()], **fields}
+    return {"at": NOW, "dead_after_s": 10.0, "queues": [queue()], "nodes": [node()], "workers": [worker()], **fields}
 
 
 def queue(name: str = "default", **fields: Any) -> dict[str, Any]:

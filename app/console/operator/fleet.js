@@ -6,9 +6,8 @@ import { counted, number } from "../format.js";
 import { Table, textColumn } from "./table.js";
 import { age } from "./times.js";
 
-// A process beats every 2 s (STREAMER_SESSION_BEAT_S); others take a session over after 10 s (STREAMER_SESSION_DEAD_S).
-const LATE_AFTER_S = 6;
-const SILENT_AFTER_S = 10;
+// Of the time after which others take a process for dead (STREAMER_SESSION_DEAD_S): at least three beats fit into it.
+const LATE_AFTER = 0.6;
 
 /** Two tables, with how long ago each process was heard. */
 export class Fleet {
@@ -23,26 +22,27 @@ export class Fleet {
   }
 
   /** @param {any} overview */
-  show({ nodes, workers }) {
+  show({ nodes, workers, dead_after_s }) {
+    const judgedBy = (/** @type {any} */ process) => ({ ...process, dead_after_s });
     const connections = nodes.reduce((/** @type {number} */ sum, /** @type {any} */ node) => sum + node.connections, 0);
     setText(this.nodeTitle, `Nodes: ${number(nodes.length)}, with ${counted(connections, "connection")}`);
     setText(this.workerTitle, `Workers: ${number(workers.length)}`);
-    this.nodes.show(nodes);
-    this.workers.show(workers);
+    this.nodes.show(nodes.map(judgedBy));
+    this.workers.show(workers.map(judgedBy));
   }
 }
 
-/** How a beat's age is judged: a word and a tone. @param {number} seconds @returns {[string, string]} */
-export function judged(seconds) {
-  if (seconds >= SILENT_AFTER_S) {
+/** How a beat's age is judged: a word and a tone. @param {number} seconds @param {number} deadAfterS @returns {[string, string]} */
+function judged(seconds, deadAfterS) {
+  if (seconds >= deadAfterS) {
     return ["silent", "bad"];
   }
-  return seconds >= LATE_AFTER_S ? ["late", "warn"] : ["alive", "good"];
+  return seconds >= LATE_AFTER * deadAfterS ? ["late", "warn"] : ["alive", "good"];
 }
 
 /** @param {HTMLElement} cell @param {any} process */
-function paintBeat(cell, { beat_age_s, draining }) {
-  const [word, tone] = judged(beat_age_s);
+function paintBeat(cell, { beat_age_s, draining, dead_after_s }) {
+  const [word, tone] = judged(beat_age_s, dead_after_s);
   if (cell.dataset["state"] !== `${word} ${draining}`) {
     cell.dataset["state"] = `${word} ${draining}`;
     fill(cell, badge(word, tone), draining && " ", draining && badge("draining", "warn"), " ", element("span", { class: "beat" }));

@@ -115,6 +115,7 @@ class Overview(Shape):
     """The whole installation as of one moment."""
 
     at: UnixSeconds
+    dead_after_s: Annotated[Seconds, Field(description="A beat that stands still for so long is a death.")]
     queues: list[QueueDepth]
     nodes: list[LivingNode]
     workers: list[LivingWorker]

@@ -36,7 +36,7 @@ class Looks:
         if self.is_away:
             raise StoreUnavailable
         queues = {"default": survey(waiting=2, running=1, delayed=3, dead=4), "slow": survey(running=5)}
-        return Overview(self.count * 1000, queues, [node(2), node(3)], [])
+        return Overview(self.count * 1000, 10.0, queues, [node(2), node(3)], [])
 
 
 def kept(looks: Looks) -> History:

@@ -31,6 +31,7 @@ class Stage:
             Peers(self.apps, APP, clock=lambda: self.now),
             Peers(self.workers, WORKER, clock=lambda: self.now),
             queues,
+            dead_after_s=10.0,
             clock=lambda: 10_000,
             monotonic=lambda: self.now,
         )
