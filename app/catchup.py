@@ -6,7 +6,7 @@ from typing import Final
 
 from app.connection import Connection
 from app.filling import Fillings
-from app.owners import Owners
+from app.owners import Owners, Told
 from app.reread import Rereads
 from app.tracker import Tracker
 from streamer.errors import StoreUnavailable
@@ -32,13 +32,14 @@ class CatchUps:
     async def catch_up(self, connection: Connection, jobs: Sequence[Behind]) -> None:
         """Returns when all that runs is on its way, and the outcomes of all else were sent; never raises."""
         running = [row for _, row in jobs if row.status is Status.PROCESSING]
-        emitted = await self._flushed(connection, running) if running else {}
-        newer = await self._silent([row for row in running if row.job_id not in emitted])
+        told = await self._flushed(connection, running) if running else {}
+        newer = await self._silent([row for row in running if row.job_id not in told])
         sending: set[asyncio.Task[None]] = set()
         for tracker, read in jobs:
-            row = newer.get(read.job_id, read)
+            said = told.get(read.job_id)
+            row = newer.get(read.job_id, read) if said is None else said.onto(read)
             await connection.outbox.ready()  # a thousand requests may have as many frames to be told
-            filling = self._fillings.start(connection, tracker, row, emitted=emitted.get(row.job_id))
+            filling = self._fillings.start(connection, tracker, row, emitted=None if said is None else said.chunks)
             if not row.finished:
                 self._rereads.watch(connection, tracker)
             elif filling is not None:
@@ -47,7 +48,7 @@ class CatchUps:
         if sending:
             await asyncio.wait(sending)
 
-    async def _flushed(self, connection: Connection, running: Sequence[Job]) -> dict[str, int]:
+    async def _flushed(self, connection: Connection, running: Sequence[Job]) -> dict[str, Told]:
         named = [row for row in running if connection.connection_id in row.routes]
         beside = [row for row in running if connection.connection_id not in row.routes]
         answers = await asyncio.gather(

@@ -3,7 +3,8 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import Peers
-from streamer.jobs.model import Job
+from streamer.jobs.model import Job, Progress
 
 log = structlog.get_logger()
 
@@ -20,6 +21,22 @@ FLUSH: Final = "/internal/flush"
 
 Post = Callable[[str, str, bytes], Awaitable[bytes]]
 """`Caller.post`: endpoint, path, body."""
+
+
+class Told(NamedTuple):
+    """What the owner of a running job says of it: how many chunks its attempt has stored by now, and the newest
+    progress that it has sent, with its attempt and number; None: there was none."""
+
+    chunks: int
+    progress: Progress | None = None
+    attempt: int = 0
+    seq: int = 0
+
+    def onto(self, row: Job) -> Job:
+        """The row, with the progress that is not written yet: it is sent more often."""
+        if self.progress is None or self.attempt != row.attempt:
+            return row
+        return replace(row, progress=self.progress, seq=max(row.seq, self.seq))
 
 
 class Owners:
@@ -37,11 +54,11 @@ class Owners:
         if endpoint is not None:
             self._tasks.start(self._cancel(endpoint, job), f"cancel {job.job_id}")
 
-    async def flush(self, jobs: Sequence[Job], connection_id: str, *, watched: bool = False) -> Mapping[str, int]:
+    async def flush(self, jobs: Sequence[Job], connection_id: str, *, watched: bool = False) -> Mapping[str, Told]:
         """Send what comes of these running jobs to this connection of this node too, and store what came so far.
 
-        One call per worker. Returns, by job id, how many chunks its attempt has stored by now; jobs whose owner did
-        not answer, or does not run them any more, are left out. `watched`: somebody subscribed to them, too.
+        One call per worker. Returns, by job id, what its owner says of it; jobs whose owner did not answer, or does
+        not run them any more, are left out. `watched`: somebody subscribed to them, too.
         """
         by_owner: defaultdict[str, list[Job]] = defaultdict(list)
         for job in jobs:
@@ -50,12 +67,12 @@ class Owners:
                 by_owner[endpoint].append(job)
         calls = [self._flush(endpoint, owned, connection_id, watched) for endpoint, owned in by_owner.items()]
         answers = await asyncio.gather(*calls)
-        return {job_id: chunks for answer in answers for job_id, chunks in answer.items()}
+        return {job_id: told for answer in answers for job_id, told in answer.items()}
 
-    async def _flush(self, endpoint: str, jobs: Sequence[Job], connection_id: str, watched: bool) -> Mapping[str, int]:
+    async def _flush(self, endpoint: str, jobs: Sequence[Job], connection_id: str, watched: bool) -> Mapping[str, Told]:
         about = {"routes": [connection_id], "at": {connection_id: self._node_id}, "watched": watched}
         answer = await self._tell(endpoint, FLUSH, {"jobs": [{"id": job.job_id, **about} for job in jobs]})
-        return {} if answer is None else _chunks(answer)
+        return {} if answer is None else _told(answer)
 
     async def _cancel(self, endpoint: str, job: Job) -> None:
         await self._tell(endpoint, CANCEL, {"jobs": [job.job_id]})
@@ -71,8 +88,19 @@ class Owners:
             return None
 
 
-def _chunks(answer: bytes) -> Mapping[str, int]:
+def _told(answer: bytes) -> Mapping[str, Told]:
     try:
-        return {str(job_id): int(count) for job_id, count in orjson.loads(answer)["chunks"].items()}
+        said = orjson.loads(answer)
+        newest = said.get("progress", {})
+        return {str(job_id): _of_job(int(count), newest.get(job_id)) for job_id, count in said["chunks"].items()}
     except (ValueError, AttributeError, KeyError, TypeError):  # a worker of another version
         return {}
+
+
+def _of_job(chunks: int, newest: Mapping[str, Any] | None) -> Told:
+    if newest is None:
+        return Told(chunks)
+    progress = Progress(
+        float(newest["percentage"]), str(newest["message"]), newest["metadata"], chunks=int(newest["chunks"])
+    )
+    return Told(chunks, progress, int(newest["attempt"]), int(newest["seq"]))

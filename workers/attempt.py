@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final
 
 from streamer.context import Context
-from streamer.jobs.model import Job, Status
+from streamer.jobs.model import Job, Progress, Status
 from streamer.store.base import SubscriptionStore
 from workers.reporter import AttemptReporter
 from workers.watchers import Watchers
@@ -95,6 +95,11 @@ class Attempt:
     def last_seq(self) -> int:
         """The number of its newest frame."""
         return 0 if self.reporter is None else self.reporter.seq
+
+    @property
+    def newest_progress(self) -> tuple[Progress, int] | None:
+        """That was sent, and its number; None: there was none."""
+        return None if self.reporter is None else self.reporter.newest
 
     async def flush(self) -> int:
         """Returns when all output so far is stored; and how many chunks that makes."""

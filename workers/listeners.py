@@ -1,8 +1,8 @@
 """Nodes tell of connections that listen to jobs of this worker, and ask how much output there is."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from streamer.cluster.courier import Courier
@@ -54,6 +54,14 @@ class Listeners:
             for attempt in self._slots.running(arrivals)
         }
         return await self._results(counting)
+
+    def newest(self, job_ids: Collection[str]) -> Mapping[str, Any]:
+        """Of those that run here, the newest progress that was sent: the row has it later, or never."""
+        return {
+            attempt.job.job_id: {"attempt": attempt.job.attempt, "seq": newest[1], **asdict(newest[0])}
+            for attempt in self._slots.running(job_ids)
+            if (newest := attempt.newest_progress) is not None
+        }
 
     async def _results(self, counting: Mapping[str, asyncio.Task[int]]) -> Mapping[str, int]:
         try:

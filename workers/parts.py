@@ -236,7 +236,8 @@ class Parts:
         return {}
 
     async def _flush(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
-        return {"chunks": await self._listeners.join(jobs)}
+        chunks = await self._listeners.join(jobs)
+        return {"chunks": chunks, "progress": self._listeners.newest(chunks)}
 
 
 def _limits(registry: Registry) -> Mapping[str, int]:

@@ -76,6 +76,7 @@ class ProgressReporter:
         self._row = row
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self.newest: tuple[Progress, int] | None = None  # that was sent, and its number; None: there was none
         self._held: Progress | None = None  # newest, not yet sent; None: sent
         self._unsaved: tuple[Progress, int] | None = None  # newest sent, and its number; None: written
         self._next_live = self._next_save = self._loop.time()
@@ -120,7 +121,7 @@ class ProgressReporter:
         if audience:
             frame = frames.progress(Place(job.client_id, job.job_id, job.attempt, seq), progress, self._clock())
             self._courier.send(job, "progress", seq, frame, to=audience, chunks=chunks, percentage=progress.percentage)
-        self._unsaved = replace(progress, chunks=chunks), seq
+        self.newest = self._unsaved = replace(progress, chunks=chunks), seq
         self._plan_save()
 
     def _plan_save(self) -> None:

@@ -52,6 +52,11 @@ class AttemptReporter:
         return self._numbering.seq
 
     @property
+    def newest(self) -> tuple[Progress, int] | None:
+        """The newest progress that was sent, and its number; the row has it later."""
+        return self._progress.newest
+
+    @property
     def stored(self) -> int:
         """How many chunks are in the log, those of earlier attempts that stand included."""
         return self._output.stored

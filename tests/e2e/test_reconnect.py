@@ -283,3 +283,29 @@ def merged(clients: list[WireClient], request_id: str) -> dict[str, Any]:
     places = [seen(client, request_id) for client in clients]
     newest = max(places, key=lambda place: (place["attempt"], place["seq"]))
     return {**newest, "chunks": sum(place["chunks"] for place in places)}
+
+
+@on_one_store
+async def test_the_newest_progress_comes_before_it_is_written(streamer: System) -> None:
+    """A job says something once, and is silent from then on: who comes back at once has to hear it all the same."""
+    press = {"STREAMER_ACTIONS": "tests.support.press"}
+    node = await streamer.node(**press)
+    await streamer.worker(**press, STREAMER_PROGRESS_PERSIST_MS="600000")
+    async with streamer.client(await node.url(), "before") as before:
+        await before.request("print_booklet", {"title": "Moby-Dick"}, "r1")
+        await until(lambda: 50 in percentages(before), what="half of it is printed")
+        async with streamer.client(await node.url(), "after") as after, streamer.client(await node.url(), "has") as has:
+            await has.resume([seen(before, "r1")])
+            await after.resume([{"request_id": "r1"}])
+            await until(lambda: percentages(after), what="the newest progress")
+            assert percentages(after) == [50]
+            assert len(after.seen("chunk", request_id="r1")) == 3
+            await after.send({"type": "cancel", "request_id": "r1"})
+            for client in (before, after, has):
+                await client.outcome("r1")
+            assert percentages(has) == [], "what it has is not told again"
+    await streamer.check()
+
+
+def percentages(client: WireClient) -> list[float]:
+    return [frame["percentage"] for frame in client.seen("progress", request_id="r1")]

@@ -18,12 +18,31 @@ async def test_a_flush_stores_what_was_emitted_and_lets_the_new_ones_in(stage: S
     late = stage.node.connection()
     row = await stage.store.requests.attach(job.job_id, "acme", "ann", late)
     arrival = {"id": job.job_id, "routes": [late], "at": {late: stage.node.node_id}, "watched": False}
-    assert await stage.call(worker, "flush", [arrival, {"id": "unknown", "routes": []}]) == {"chunks": {job.job_id: 3}}
+    answer = await stage.call(worker, "flush", [arrival, {"id": "unknown", "routes": []}])
+    assert answer == {"chunks": {job.job_id: 3}, "progress": {}}
     assert await logged(stage, row) == [0, 1, 2]
     assert stage.node.frames(job) == []
     await emitter.emit(1)
     await until(lambda: chunks(stage, job) == [(3, 3)])
     emitter.ends.set()
+    await stage.finished(job)
+
+
+async def test_a_flush_tells_of_progress_that_is_sent_and_not_written(stage: Stage) -> None:
+    ends = asyncio.Event()
+
+    async def work(ctx: Context) -> None:
+        await ctx.progress(50, "half", rows=1)
+        await ends.wait()
+
+    stage.action("work", work)
+    worker = await stage.worker()
+    job = await stage.submit("work")
+    await until(lambda: stage.node.frames(job))
+    told = await stage.call(worker, "flush", [{"id": job.job_id, "routes": []}])
+    newest = {"attempt": 1, "seq": 1, "percentage": 50.0, "message": "half", "metadata": {"rows": 1}, "chunks": 0}
+    assert told == {"chunks": {job.job_id: 0}, "progress": {job.job_id: newest}}
+    ends.set()
     await stage.finished(job)
 
 
@@ -45,7 +64,7 @@ async def test_a_watcher_that_comes_while_it_runs_gets_all_that_follows(stage: S
     await until(lambda: len(chunks(stage, job)) == 2)
     watcher = await watch(stage, job)
     told = await stage.call(worker, "flush", [{"id": job.job_id, "routes": [], "at": {}, "watched": True}])
-    assert told == {"chunks": {job.job_id: 2}}
+    assert told == {"chunks": {job.job_id: 2}, "progress": {}}
     await emitter.emit(1)
     emitter.ends.set()
     await stage.finished(job)

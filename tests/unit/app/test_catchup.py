@@ -9,11 +9,11 @@ from app import catchup
 from app.catchup import Behind, CatchUps
 from app.connection import Connection
 from app.filling import Fillings
-from app.owners import Owners
+from app.owners import Owners, Told
 from app.reread import Rereads
 from app.tracker import Tracker
 from streamer.errors import StoreUnavailable
-from streamer.jobs.model import Job, Status
+from streamer.jobs.model import Job, Progress, Status
 from streamer.protocol.messages import Seen
 from streamer.store.base import RequestQueue
 from tests.support.until import until
@@ -25,7 +25,7 @@ class World:
     """The store, the owners, and whoever fills and looks after trackers."""
 
     rows: dict[str, Job] = field(default_factory=dict)
-    emitted: dict[str, int] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
     away: bool = False
     reads: list[set[str]] = field(default_factory=list)
     flushes: list[tuple[list[str], bool]] = field(default_factory=list)
@@ -39,10 +39,10 @@ class World:
             raise StoreUnavailable
         return {job_id: self.rows[job_id] for job_id in job_ids if job_id in self.rows}
 
-    async def flush(self, jobs: Sequence[Job], _: str, *, watched: bool = False) -> Mapping[str, int]:
+    async def flush(self, jobs: Sequence[Job], _: str, *, watched: bool = False) -> Mapping[str, Told]:
         if jobs:
             self.flushes.append(([each.job_id for each in jobs], watched))
-        return {each.job_id: self.emitted[each.job_id] for each in jobs if each.job_id in self.emitted}
+        return {each.job_id: self.told[each.job_id] for each in jobs if each.job_id in self.told}
 
     def start(self, _: Connection, __: Tracker, row: Job, *, emitted: int | None) -> asyncio.Task[Any] | None:
         self.filled.append((row, emitted))
@@ -78,7 +78,7 @@ async def stage() -> Stage:
 
 
 async def test_owners_say_how_far_they_are(stage: Stage) -> None:
-    stage.world.emitted = {"named": 3, "beside": 0}
+    stage.world.told = {"named": Told(3), "beside": Told(0)}
     jobs = [stage.behind("named"), stage.behind("beside", routes=()), stage.behind("waiting", Status.PENDING)]
     await stage.caught_up(*jobs)
     assert stage.world.flushes == [(["named"], False), (["beside"], True)]
@@ -91,8 +91,16 @@ async def test_owners_say_how_far_they_are(stage: Stage) -> None:
     assert not stage.world.reads
 
 
+async def test_what_their_owners_have_sent_and_not_written_yet_is_told(stage: Stage) -> None:
+    behind = stage.behind("j")
+    stage.world.told = {"j": Told(0, Progress(50.0), behind[1].attempt, 5)}
+    await stage.caught_up(behind)
+    ((row, _),) = stage.world.filled
+    assert (row.progress, row.seq) == (Progress(50.0), 5)
+
+
 async def test_what_nobody_answers_for_is_read_again(stage: Stage) -> None:
-    stage.world.emitted = {"answered": 1}
+    stage.world.told = {"answered": Told(1)}
     ended = stage.behind("ended")
     stage.world.rows = {"ended": replace(ended[1], status=Status.COMPLETED)}
     stage.world.go.set()

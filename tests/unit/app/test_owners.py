@@ -4,11 +4,11 @@ from typing import Any
 import orjson
 import pytest
 
-from app.owners import CANCEL, FLUSH, Owners
+from app.owners import CANCEL, FLUSH, Owners, Told
 from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import WORKER, Peers
-from streamer.jobs.model import Job
+from streamer.jobs.model import Job, Progress
 from streamer.store.base import NodeRow
 from tests.support.until import until
 from tests.unit.app.parts import Rows, job
@@ -51,7 +51,7 @@ async def test_the_owner_is_told_of_a_cancel(stage: Stage) -> None:
 async def test_each_owner_is_told_once_of_a_listener_and_says_how_much_there_is(stage: Stage) -> None:
     stage.answers = {"http://w1": b'{"chunks":{"j1":4,"j2":0}}', "http://w2": b'{"chunks":{"j3":9}}'}
     jobs = [owned("j1", "w1"), owned("j2", "w1"), owned("j3", "w2"), owned("j4", None), owned("j5", "unknown")]
-    assert await stage.owners.flush(jobs, "c1", watched=True) == {"j1": 4, "j2": 0, "j3": 9}
+    assert await stage.owners.flush(jobs, "c1", watched=True) == {"j1": Told(4), "j2": Told(0), "j3": Told(9)}
     about = {"routes": ["c1"], "at": {"c1": "n1"}, "watched": True}
     assert stage.calls == [
         ("http://w1", FLUSH, {"jobs": [{"id": "j1", **about}, {"id": "j2", **about}]}),
@@ -59,10 +59,30 @@ async def test_each_owner_is_told_once_of_a_listener_and_says_how_much_there_is(
     ]
 
 
-@pytest.mark.parametrize("answer", [Unreachable("no"), Gone("no"), b"", b"[]", b'{"chunks":7}', b'{"chunks":{"j":[]}}'])
+async def test_an_owner_tells_of_progress_that_is_not_written_yet(stage: Stage) -> None:
+    newest = {"attempt": 1, "seq": 5, "percentage": 50, "message": "half", "metadata": {"rows": 1}, "chunks": 3}
+    stage.answers = {"http://w1": orjson.dumps({"chunks": {"j1": 3, "j2": 0}, "progress": {"j1": newest}})}
+    told = await stage.owners.flush([owned("j1", "w1"), owned("j2", "w1")], "c1")
+    progress = Progress(50.0, "half", {"rows": 1}, chunks=3)
+    assert told == {"j1": Told(3, progress, 1, 5), "j2": Told(0)}
+
+
+def test_it_is_put_onto_the_row_of_the_same_attempt() -> None:
+    row = replace(job(), attempt=2, seq=4)
+    newest = Told(0, Progress(50.0), 2, 5)
+    assert newest.onto(row) == replace(row, progress=Progress(50.0), seq=5)
+    assert newest.onto(replace(row, seq=9)).seq == 9, "a checkpoint has that number"
+    for told in (Told(3), newest._replace(attempt=1)):
+        assert told.onto(row) == row
+
+
+NONSENSE = [b"", b"[]", b'{"chunks":7}', b'{"chunks":{"j":[]}}', b'{"chunks":{"j":1},"progress":{"j":{}}}']
+
+
+@pytest.mark.parametrize("answer", [Unreachable("no"), Gone("no"), *NONSENSE])
 async def test_an_owner_that_does_not_answer_is_left_out(stage: Stage, answer: bytes | Exception) -> None:
     stage.answers = {"http://w1": answer, "http://w2": b'{"chunks":{"j2":1}}'}
-    assert await stage.owners.flush([owned("j1", "w1"), owned("j2", "w2")], "c1") == {"j2": 1}
+    assert await stage.owners.flush([owned("j1", "w1"), owned("j2", "w2")], "c1") == {"j2": Told(1)}
     assert not stage.calls[0][2]["jobs"][0]["watched"]
 
 
