@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SITE_READY := $(VENV)/.runtime
 DEV_READY := $(VENV)/.dev
-CODE := streamer app workers tests benchmarks
+CODE := streamer app workers tests benchmarks docs/hooks
 STORES ?= sqlite,dynamodb
 export STREAMER_TEST_STORES := $(STORES)
 SIDE_BY_SIDE ?= 3
@@ -15,11 +15,13 @@ WITH_DYNAMODB := $(findstring dynamodb,$(STORES))
 CLIENT := clients/typescript
 CLIENT_READY := $(CLIENT)/node_modules/.package-lock.json
 CLIENT_BUILT := $(CLIENT)/dist/index.js
+DOCS_READY := docs/node_modules/.package-lock.json
 WITH_CLIENT := $(if $(shell command -v npm),$(CLIENT_BUILT))
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra server --extra speed
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test client client-test chaos bench lock clean java npm docker
+.PHONY: help dev test check unit contract integration e2e coverage compose-test browser-test screenshots docs docs-serve client client-test chaos bench lock clean java npm docker
 .NOTPARALLEL:
 
 help: ## show this list
@@ -69,9 +71,23 @@ coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## unit, c
 compose-test: $(DEV_READY) docker ## the containers: build, run, scale, restart
 	$(BIN)/pytest -m compose tests/e2e
 
-browser-test: $(DEV_READY) ## what runs in Chromium: the console, the TypeScript client, the documentation
+browser-test: $(DEV_READY) $(DOCS_READY) ## what runs in Chromium: the console, the TypeScript client, the documentation
 	@test -x $(CHROMIUM) || { echo "This needs Chromium: install it, or name it: make browser-test CHROMIUM=/path/to/chromium"; exit 1; }
 	$(BIN)/pytest -m browser tests/e2e
+
+docs: $(DEV_READY) $(DOCS_READY) ## build the documentation site into .cache/site; a broken link or a missing page fails
+	$(MKDOCS) build --quiet --strict
+
+docs-serve: $(DEV_READY) $(DOCS_READY) ## show the site on http://127.0.0.1:8001 while one writes
+	$(MKDOCS) serve --quiet --dev-addr 127.0.0.1:8001
+
+$(DOCS_READY): docs/package.json docs/package-lock.json
+	@command -v npm >/dev/null || { echo "The site's diagrams need npm, to fetch Mermaid: install it."; exit 1; }
+	cd docs && npm ci --silent --ignore-scripts
+	@touch $@
+
+screenshots: $(DEV_READY) ## take the pictures of the console in docs/images anew
+	STREAMER_SCREENSHOTS=1 $(BIN)/pytest -m browser tests/e2e/test_console_pictures.py
 
 client: $(CLIENT_BUILT) ## build the TypeScript client, and renew what the console has of it
 	rm -f app/console/client/*.js
@@ -118,4 +134,4 @@ lock: $(DEV_READY) ## renew the hashed lock files
 	$(LOCK) --extra otel --group build pyproject.toml -c requirements/dev.txt -o requirements/otel.txt
 
 clean: ## remove everything that the other targets made
-	rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(VENV) .streamer .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf docs/node_modules $(CLIENT)/node_modules $(CLIENT)/dist $(VENV) .streamer .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

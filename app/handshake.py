@@ -95,6 +95,7 @@ class Doorkeeper:
         self._addresses = Buckets(settings.handshakes_per_address)
         self._timeout_s = settings.handshake_timeout_s
         self._origins = settings.allowed_origins
+        self._has_pages = settings.console or settings.allowed_origins is None  # of its own, which may call it
         self._takes_query_token = settings.auth_query_token
         self._is_open = settings.auth_mode == "off"
 
@@ -131,12 +132,24 @@ class Doorkeeper:
             raise unauthorized()
         return renewed
 
+    def welcome(self, hello: Hello) -> None:
+        """Lets a call without a token in, which counts for the limit of its address. Raises Refused."""
+        door = self._door(hello)
+        wait_ms = door.wait_ms(time.monotonic())
+        if wait_ms:
+            raise limited(wait_ms)
+        door.take(time.monotonic())
+        self._check_place(hello)
+
     async def _admit(self, hello: Hello) -> Principal:
+        self._check_place(hello)
+        return await self._authenticated(self._token(hello))
+
+    def _check_place(self, hello: Hello) -> None:
         if self._is_open and not is_loopback(_host(hello)):
             raise forbidden("This node is for callers on its own machine: use localhost.")
         if not self._is_from_here(hello):
             raise forbidden("This origin is not allowed.")
-        return await self._authenticated(self._token(hello))
 
     async def _authenticated(self, token: str | None) -> Principal:
         try:
@@ -165,9 +178,9 @@ class Doorkeeper:
         origin = hello.headers.get("origin")
         if origin is None:
             return True
-        if self._origins is not None:
-            return origin in self._origins
-        return _is_same(origin, hello.headers.get("host", ""))
+        if self._origins is not None and origin in self._origins:
+            return True
+        return self._has_pages and _is_same(origin, hello.headers.get("host", ""))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

@@ -43,6 +43,8 @@ MAX_CALL_BYTES: Final = 1 << 20
 @asynccontextmanager
 async def running(settings: Settings, registry: Registry) -> AsyncIterator[Node]:
     """The life of a node, from opening its store to giving back its rows. Sockets are the ASGI server's part."""
+    if settings.dev_tokens:
+        log.warning("dev_tokens_on")
     metrics = Metrics()
     keys = cluster_keys(settings)
     async with AsyncExitStack() as stack:
@@ -129,6 +131,8 @@ class Life:
         await self._beat.once()  # a node that serves can be found by the others
         self._node.health.store_was_seen = True
         log.info("node_ready", node=self._node.node_id)
+        if self._settings.console:
+            self._node.tasks.start(self._node.history.run(), "history")
         await self._beat.run()
 
     def _workers_seen(self) -> None:

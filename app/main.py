@@ -9,13 +9,12 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import contracts, health, lifespan
+from app import contracts, health, lifespan, page
 from app.endpoint import Endpoint
 from app.node import Node
-from app.page import Page
 from app.rest import routes as rest
 from streamer.actions import load_registry
 from streamer.errors import ConfigurationError
@@ -93,7 +92,7 @@ def _routes(settings: Settings, registry: Registry) -> list[BaseRoute]:
         *contracts.routes(settings, registry, lambda request: request.state.node.doorkeeper),
     ]
     if settings.console:
-        routes.append(Mount("/", Page()))
+        routes += page.routes(settings)
     return routes
 
 

@@ -1,23 +1,26 @@
 """The parts of a node, and the one place where they meet."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from app.binding import Bindings
 from app.calls import Calls
 from app.cancel import Cancels
+from app.catalog import Catalog
 from app.catchup import CatchUps
 from app.dispatch import Dispatch
 from app.filling import Fillings
 from app.handshake import Doorkeeper
 from app.health import Health
 from app.hints import Hints
+from app.history import History
 from app.hub import Hub
 from app.inbox import Inboxes
 from app.kinds import kinds
 from app.limits import Allowances, Seats
 from app.listeners import Listeners
 from app.node import Node
+from app.overview import Overviews
 from app.owners import Owners
 from app.presence import Presences, Roster
 from app.promotion import Promotions
@@ -40,6 +43,7 @@ from streamer.cluster.lanes import Lanes
 from streamer.cluster.presence import Presence
 from streamer.cluster.registry import APP, WORKER, Peers
 from streamer.jobs import ids
+from streamer.operations import Operator
 from streamer.registry import Registry
 from streamer.settings import Settings
 from streamer.store.base import Store
@@ -112,6 +116,9 @@ class Parts:
         self.revocations = Revocations(store.revocations, hub)
         doorkeeper = self.kinds.doorkeeper(settings, self.revocations.is_revoked)
         roster = Roster(Presence(store.connections, self.nodes))
+        overviews = Overviews(
+            store.admin, self.nodes, self.workers, _queues(registry), dead_after_s=settings.session_dead_s
+        )
         self.node = Node(
             node_id=node_id,
             settings=settings,
@@ -129,6 +136,11 @@ class Parts:
             fillings=self._fillings,
             inboxes=self._inboxes,
             presences=Presences(doorkeeper, roster),
+            roster=roster,
+            catalog=Catalog(registry),
+            overviews=overviews,
+            history=History(overviews),
+            operator=Operator(store, caller.post),
             states=States(store.requests),
             calls=Calls(),
             tasks=tasks,
@@ -195,3 +207,7 @@ class Parts:
             listeners=self._listeners,
             catchups=self._catchups,
         )
+
+
+def _queues(registry: Registry) -> Collection[str]:
+    return {registry.get(name).queue for name in registry.names()}

@@ -1,6 +1,5 @@
 """`GET /v1/presence`: which users of the caller's tenant are connected."""
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,13 +9,12 @@ from typing import Any, Final
 
 from app import handshake
 from app.handshake import Doorkeeper, Hello
+from app.shared import Shared
 from streamer.auth import Principal
 from streamer.cluster.presence import Presence
 from streamer.store.base import Connection
 
 PERMISSION: Final = "presence:read"
-KEPT_S: Final = 1.0
-"""A tenant is listed at most so often: on DynamoDB that is a query of every shard of an index, and its rows besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +27,24 @@ class Present:
 
 
 class Roster:
-    """Who is connected, to any node that lives. A listing is shared by all who ask for the same tenant within 1 s."""
+    """Who is connected, to any node that lives. A listing is shared by all who ask for the same tenant within 1 s: on
+    DynamoDB that is a query of every shard of an index, and its rows besides."""
 
     def __init__(self, presence: Presence, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._presence = presence
-        self._clock = clock
-        self._listings: dict[str, _Listing] = {}  # tenant -> the newest; outdated ones go when another is made
+        self._tenants = Shared(presence.of_tenant, "presence", clock=clock)
 
     async def of_tenant(self, tenant: str) -> Sequence[Present]:
         """Sorted by user. Raises StoreUnavailable, for as long as a listing would have been kept."""
-        now = self._clock()
-        listing = self._listings.get(tenant)
-        if listing is None or listing.is_outdated(now):
-            self._listings = {name: each for name, each in self._listings.items() if not each.is_outdated(now)}
-            task = asyncio.create_task(self._listed(tenant), name="presence")
-            listing = self._listings[tenant] = _Listing(task, now + KEPT_S)
-        return await asyncio.shield(listing.task)  # whoever goes away takes it from nobody else
+        return _by_user(await self._tenants.of(tenant))
 
     async def of_user(self, tenant: str, user: str) -> Sequence[Present]:
         """That user, or nobody; always as of now. Raises StoreUnavailable."""
         return _by_user(await self._presence.of_user(tenant, user))
 
-    async def _listed(self, tenant: str) -> Sequence[Present]:
-        return _by_user(await self._presence.of_tenant(tenant))
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    task: asyncio.Task[Sequence[Present]]
-    until: float  # monotonic seconds
-
-    def is_outdated(self, now: float) -> bool:
-        return self.task.done() and now >= self.until
+    async def connections(self, tenant: str, user: str | None) -> Sequence[Connection]:
+        """Of a tenant, or one of its users, the oldest first. Raises StoreUnavailable."""
+        return await (self._tenants.of(tenant) if user is None else self._presence.of_user(tenant, user))
 
 
 class Presences:

@@ -216,9 +216,9 @@ def _parsed_as_json(model: TypeAdapter[Any], payload: Any, error: ValidationErro
     try:
         return model.validate_json(orjson.dumps(payload))
     except ValidationError as strict:
-        raise _invalid(*_faults(strict)) from strict
+        raise _invalid(*faults(strict)) from strict
     except orjson.JSONEncodeError:  # nested deeper than orjson writes, though it reads it
-        raise _invalid(*_faults(error)) from error
+        raise _invalid(*faults(error)) from error
 
 
 def _checked(check: Check, request: Any) -> None:
@@ -226,12 +226,12 @@ def _checked(check: Check, request: Any) -> None:
         if check(request) is False:
             raise _invalid({"loc": [], "msg": "The request was refused", "type": "value_error"})
     except ValidationError as error:
-        raise _invalid(*_faults(error)) from error
+        raise _invalid(*faults(error)) from error
     except ValueError as error:
         raise _invalid({"loc": [], "msg": str(error), "type": "value_error"}) from error
 
 
-def _faults(error: ValidationError) -> list[dict[str, Any]]:
+def faults(error: ValidationError) -> list[dict[str, Any]]:
     """What a client is told: no input of its own back, no addresses of documentation."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
     return [{"loc": list(fault["loc"]), "msg": fault["msg"], "type": fault["type"]} for fault in faults]

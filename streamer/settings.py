@@ -118,6 +118,7 @@ class Settings(BaseSettings):
 
     # showing
     console: bool = False
+    dev_tokens: bool = False  # whoever asks gets the token that he asks for, signed with the secret
     contract_public: bool = False  # the contracts, which name the actions, without a token
     tracing: bool = False  # spans, by OpenTelemetry; where to is said by the OTEL_* variables
     emf: bool = False  # metrics for CloudWatch, on stdout
@@ -133,6 +134,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ConfigurationError(" ".join(_sentences(error))) from error
 
+    @property
+    def issues_tokens(self) -> bool:
+        """Whether whoever asks gets a token for development."""
+        return self.dev_tokens and self.auth_mode == "jwt"
+
     def checked_for_node(self) -> Self:
         """These settings, fit for an app node. Raises ConfigurationError."""
         _refuse(*_auth_faults(self), *_cluster_faults(self), *_work_faults(self))
@@ -147,6 +153,14 @@ class Settings(BaseSettings):
         """These settings, by which tokens can be checked. Raises ConfigurationError."""
         _refuse(*_auth_faults(self))
         return self
+
+    def cluster_faults(self) -> list[str]:
+        """What is wrong with the key pair, a sentence each."""
+        return list(_cluster_faults(self))
+
+    def work_faults(self) -> list[str]:
+        """What does not go together about work, a sentence each."""
+        return list(_work_faults(self))
 
 
 def is_loopback(host: str) -> bool:
@@ -168,7 +182,13 @@ def _auth_faults(settings: Settings) -> Iterable[str]:
         )
     elif len(ways) > 1:
         yield f"Set only one of {', '.join(ways)}."
+    if settings.dev_tokens and settings.auth_mode == "jwt" and not _signs_by_secret(settings):
+        yield f"{PREFIX}DEV_TOKENS needs {PREFIX}JWT_SECRET, and HS256 among the algorithms: tokens are signed with it."
     yield from _jwks_faults(settings.jwt_jwks_url or (), settings.jwt_issuer or ())
+
+
+def _signs_by_secret(settings: Settings) -> bool:
+    return settings.jwt_secret is not None and "HS256" in (settings.jwt_algorithms or ("HS256",))
 
 
 _KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import endpoint, handshake, stay
@@ -39,14 +40,17 @@ class Call:
     def hello(self) -> Hello:
         return Hello.of_call(self.request.scope, self.node.proxies)
 
-    async def admit(self) -> Principal:
-        """Who is calling. Raises Refused, also where this node is leaving, and RateLimited."""
+    async def admit(self, permission: str | None = None) -> Principal:
+        """Who is calling. Raises Refused, also where this node is leaving or the caller lacks the permission, and
+        RateLimited."""
         if self.node.health.is_draining:
             raise handshake.draining()
         principal = await self.node.doorkeeper.admit(self.hello)
         wait_ms = self.node.allowances.take_call(principal, time.monotonic())
         if wait_ms:
             raise RateLimited(after_ms=wait_ms)
+        if not principal.may(permission):
+            raise handshake.forbidden(f"This needs the permission {permission}.")
         return principal
 
     async def body(self) -> bytes:
@@ -110,6 +114,10 @@ class Call:
             connection.outbox.abandon()
             node.seats.leave(principal)
             stay.end(node, connection)
+
+
+Handler = Callable[[Call], Awaitable[Response | None]]
+"""Answers a call; None: it has done so itself."""
 
 
 async def ask(node: Node, connection: Connection, text: str) -> None:

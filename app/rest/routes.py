@@ -1,7 +1,7 @@
 """What there is under `/v1`, and the seam to ASGI: every error is an `error` frame."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -11,15 +11,15 @@ from starlette.types import Message, Receive, Scope, Send
 from app import faults
 from app.handshake import Refused
 from app.rest import answers
-from app.rest.call import Call
+from app.rest.about import actions, me
+from app.rest.call import Call, Handler
 from app.rest.cancel import cancel
+from app.rest.dev_tokens import issue
+from app.rest.operating import OPERATORS
 from app.rest.stream import follow
 from app.rest.submit import submit
 from streamer.errors import Forbidden, InvalidMessage, NotFound, PayloadTooLarge, StreamerError, Unauthorized
 from streamer.telemetry import audit
-
-Handler = Callable[[Call], Awaitable[Response | None]]
-"""Answers a call; None: it has done so itself."""
 
 
 async def state(call: Call) -> Response:
@@ -92,6 +92,10 @@ def routes() -> Sequence[Route]:
         "/v1/requests/{id}": {"GET": state, "DELETE": cancel},
         "/v1/requests/{id}/events": {"GET": follow},
         "/v1/presence": {"GET": presence},
+        "/v1/me": {"GET": me},
+        "/v1/actions": {"GET": actions},
+        "/v1/dev/tokens": {"POST": issue},
+        **OPERATORS,
         "/v1/{path:path}": {},
     }
     return [Route(path, Methods(path, handlers)) for path, handlers in table.items()]

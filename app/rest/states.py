@@ -71,7 +71,7 @@ class States:
         page = await self._requests.page_by_user(
             principal.tenant,
             principal.user,
-            limit=_limit(query.get("limit")),
+            limit=limit_of(query.get("limit"), DEFAULT_LIMIT),
             status=_status(query.get("status")),
             cursor=query.get("cursor"),
         )
@@ -88,9 +88,9 @@ def shown(job: Job, principal: Principal) -> dict[str, Any]:
         "status": job.status,
         "attempt": job.attempt,
         "seq": job.seq,
-        "percentage": _percentage(job),
+        "percentage": percentage(job),
         "message": "" if progress is None else progress.message,
-        "chunks": _chunks(job),
+        "chunks": chunks(job),
         "created_at": job.created_ms / 1000,
     }
     if job.expires_ms is not None:
@@ -102,13 +102,14 @@ def shown(job: Job, principal: Principal) -> dict[str, Any]:
     return state
 
 
-def _percentage(job: Job) -> float:
+def percentage(job: Job) -> float:
+    """How far it is."""
     if job.status is Status.COMPLETED:
         return WHOLE
     return 0.0 if job.progress is None else job.progress.percentage
 
 
-def _chunks(job: Job) -> int:
+def chunks(job: Job) -> int:
     """Pieces of output that stand, as far as the row knows."""
     if job.finished:
         return job.chunks
@@ -117,9 +118,10 @@ def _chunks(job: Job) -> int:
     return job.progress.chunks
 
 
-def _limit(given: str | None) -> int:
+def limit_of(given: str | None, default: int) -> int:
+    """Raises InvalidMessage where it is no number that is allowed."""
     if given is None:
-        return DEFAULT_LIMIT
+        return default
     if not (given.isascii() and given.isdecimal() and len(given) < _LONG and 1 <= int(given) <= MAX_LIMIT):
         raise InvalidMessage(f"limit must be a number from 1 to {MAX_LIMIT}.")
     return int(given)

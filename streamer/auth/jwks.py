@@ -30,6 +30,18 @@ _FAULTS: Final = (jwt.PyJWTError, OSError, ValueError, RecursionError)
 """What a server that is away, or answers something else, makes of a fetch."""
 
 
+class NotServed(Exception):
+    """An issuer does not answer with its keys; `str` says why."""
+
+
+def served_keys(url: str, algorithms: Sequence[str]) -> Sequence[SetKey]:
+    """The usable keys that are served there now; blocks. Raises NotServed."""
+    try:
+        return jwk_set.usable(_fetching(url)(), algorithms)
+    except _FAULTS as error:
+        raise NotServed(str(error)) from error
+
+
 class JwksKeys:
     """The keys as they were when the issuer last answered: an issuer that is away takes none of them.
 

@@ -1,19 +1,17 @@
 """`streamer broadcast`: one message to everybody of a tenant, or to one user of it, from the shell."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from streamer.cli.call import payload_of
-from streamer.cli.sentences import FAILED, INTERRUPTED, NO_CONNECTION
+from streamer.cli.sentences import FAILED, INTERRUPTED, NO_CONNECTION, OK
 from streamer.cluster.pace import RATE
 
 if TYPE_CHECKING:
     from streamer.push import Broadcast
-
-SENT: Final = 0
 
 
 def broadcast(
@@ -25,7 +23,7 @@ def broadcast(
     """Send a message to all connections of a tenant, and print how many were sent, gone and failed.
 
     Needs the store and the cluster key pair, as nodes do (STREAMER_* variables). Exits with 0, 1 if some failed, 2 if
-    the command is not understood, 3 if no node answered.
+    the command is not understood, 3 if no node or no store answered.
     """
     message = payload_of(data)
     try:
@@ -49,6 +47,6 @@ async def _broadcast(message: Any, *, tenant: str, user: str | None, rate: int) 
 def exit_code(result: "Broadcast") -> int:
     """A connection that was gone is no failure."""
     if result.fault is None:
-        return SENT
+        return OK
     nobody_answered = result.sent == result.gone == 0 and result.fault.status is None
     return NO_CONNECTION if nobody_answered else FAILED

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from streamer.cli.bar import bar
+from streamer.cli.completion import actions
 from streamer.cli.sentences import INTERRUPTED
 from streamer.client import Chunk, Event, Session, Submission, connect
 from streamer.jobs import ids
@@ -20,6 +21,11 @@ from streamer.jobs import ids
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 Start = Callable[[Session], Submission]
+
+Url = Annotated[str, typer.Option(envvar="STREAMER_URL", help="Where a node is.")]
+Token = Annotated[str | None, typer.Option(envvar="STREAMER_TOKEN", help="A JWT.", show_envvar=True)]
+Chunks = Annotated[bool, typer.Option("--chunks", help="Print chunks as lines of JSON before the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,12 @@ def id_of(text: str | None) -> str | None:
 
 
 def call(
-    action: Annotated[str | None, typer.Argument(help="The name of the action, for example echo.")] = None,
+    action: Annotated[
+        str | None, typer.Argument(autocompletion=actions, help="The name of the action, for example echo.")
+    ] = None,
     payload: Annotated[str | None, typer.Argument(help="JSON (default {}), or @FILE, or - for standard input.")] = None,
-    url: Annotated[str, typer.Option(envvar="STREAMER_URL", help="Where a node is.")] = DEFAULT_URL,
-    token: Annotated[str | None, typer.Option(envvar="STREAMER_TOKEN", help="A JWT.", show_envvar=True)] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
     request_id: Annotated[
         str | None, typer.Option("--id", callback=id_of, help="The idempotency key; made here if absent.")
     ] = None,
@@ -51,8 +59,8 @@ def call(
         str | None,
         typer.Option(metavar="ID", callback=id_of, help="Instead of ACTION: a request that was sent before."),
     ] = None,
-    chunks: Annotated[bool, typer.Option("--chunks", help="Print chunks as lines of JSON before the result.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    chunks: Chunks = False,
+    json: Json = False,
 ) -> None:
     """Call an action and print its result as JSON; a connection that is lost is taken up again.
 
@@ -63,11 +71,7 @@ def call(
     else:
         others = {"ACTION": action, "PAYLOAD": payload, "--id": request_id, "--option": option, "--durable": durable}
         start = _resume(resume, others)
-    try:
-        asyncio.run(_ask(start, url=url, token=token, output=Output(events=json, chunks=chunks)))
-    except KeyboardInterrupt:
-        typer.echo("Stopped waiting; the request goes on at the server.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    wait_for(start, url=url, token=token, output=Output(events=json, chunks=chunks))
 
 
 def _submit(action: str | None, payload: str | None, request_id: str | None, options: dict[str, Any]) -> Start:
@@ -83,6 +87,16 @@ def _resume(request_id: str, others: Mapping[str, object]) -> Start:
     if given:
         raise typer.BadParameter(f"--resume goes without {', '.join(given)}.")
     return lambda session: session.resume(request_id)
+
+
+def wait_for(start: Start, *, url: str, token: str | None, output: Output) -> None:
+    """Prints what comes of the request that `start` makes, until its outcome. Raises ClientError; Ctrl-C leaves the
+    request alone."""
+    try:
+        asyncio.run(_ask(start, url=url, token=token, output=output))
+    except KeyboardInterrupt:
+        typer.echo("Stopped waiting; the request goes on at the server.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 async def _ask(start: Start, *, url: str, token: str | None, output: Output) -> None:

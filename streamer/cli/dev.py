@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,7 +17,11 @@ from streamer.cli.sentences import FAILED
 from streamer.cli.supervisor import Ended, OnLine, Role, Supervisor
 from streamer.cli.tables import create_tables, opened
 from streamer.cli.viewer import Viewer, log_event, show_raw
+from streamer.errors import ConfigurationError
 from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    from streamer.cli.reload import Reloader
 
 FOLDER: Final = Path(".streamer")
 ROLES: Final = {"app": "app", "worker": "workers"}
@@ -28,15 +32,19 @@ TABLES_WAIT_S: Final = 30.0
 EXAMPLE: Final = """generate_report '{"start_date": "2024-01-01", "end_date": "2024-01-31", "format": "pdf"}'"""
 
 
-def dev() -> None:
+def dev(
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Start both anew when code of the modules in STREAMER_ACTIONS changes.")
+    ] = False,
+) -> None:
     """Run a server and a worker on one SQLite file in .streamer/, with the console page.
 
     Authentication is off unless STREAMER_JWT_SECRET or another of its variables is set. Ctrl-C stops both.
     """
     settings = prepare(FOLDER)
     if settings.auth_mode == "off":
-        typer.secho(AUTH_IS_OFF, fg=typer.colors.YELLOW, err=True)
-    ended = asyncio.run(develop(settings))
+        say(AUTH_IS_OFF)
+    ended = asyncio.run(develop(settings, reload=reload))
     if ended is not None:
         typer.echo(f"The {ended.name} process ended by itself (exit code {ended.code}).", err=True)
         raise typer.Exit(FAILED)
@@ -57,14 +65,41 @@ def prepare(folder: Path) -> Settings:
     return settings
 
 
-async def develop(settings: Settings) -> Ended | None:
-    """Runs both processes until a signal comes or one of them ends; returns that one."""
+async def develop(settings: Settings, *, reload: bool) -> Ended | None:
+    """Runs both processes until a signal comes or one of them ends; returns that one. Raises ConfigurationError."""
+    announcer = Announcer(Viewer() if sys.stdout.isatty() else show_raw)
+    reloader = reloader_of(settings, announcer) if reload else None
     await create_tables(lambda: opened(settings), wait_s=TABLES_WAIT_S)
-    show = Viewer() if sys.stdout.isatty() else show_raw
-    roles = [Role(name, module_command(module)) for name, module in ROLES.items()]
-    announcer = Announcer(show)
-    supervisor = Supervisor(roles, on_line=announcer, environ=dict(os.environ), kill_after_s=KILL_AFTER_S)
-    return await run_until_signalled(supervisor)
+    supervisor = Supervisor(
+        [Role(name, module_command(module)) for name, module in ROLES.items()],
+        on_line=announcer if reloader is None else reloader.on_line,
+        on_end=None if reloader is None else reloader.on_end,
+        environ=dict(os.environ),
+        kill_after_s=KILL_AFTER_S,
+    )
+    if reloader is None:
+        return await run_until_signalled(supervisor)
+    async with asyncio.TaskGroup() as group:
+        reloading = group.create_task(reloader.run(supervisor), name="reload")
+        ended = await run_until_signalled(supervisor)
+        reloading.cancel()
+    return ended
+
+
+def reloader_of(settings: Settings, on_line: OnLine) -> "Reloader":
+    """Raises ConfigurationError where there is nothing to watch."""
+    from streamer.cli.reload import Places, Reloader  # noqa: PLC0415  # only those who ask for it wait for it
+
+    if not settings.actions:
+        raise ConfigurationError("Set STREAMER_ACTIONS: --reload watches the code of its modules.")
+    # A worker that knows a new action is there before a node takes requests for it.
+    names = list(reversed(ROLES))
+    return Reloader(Places(settings.actions), names=names, environ=dict(os.environ), on_line=on_line, say=say)
+
+
+def say(text: str) -> None:
+    """What this command itself has to say, beside the lines of its processes."""
+    typer.secho(text, fg=typer.colors.YELLOW, err=True)
 
 
 async def run_until_signalled(supervisor: Supervisor) -> Ended | None:

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +25,14 @@ CLUSTER: Final = ("STREAMER_CLUSTER_KEY_ID", "STREAMER_CLUSTER_SECRET")
 def additions(environ: Mapping[str, str], key: tuple[str, str]) -> dict[str, str]:
     """The variables to add. An empty one counts as not set.
 
-    Authentication is off unless one of its variables is set; `key` is the cluster's unless it has one.
+    Authentication is off unless one of its variables is set, and tokens are given away where that is the secret; `key`
+    is the cluster's unless it has one.
     """
     added = {name: value for name, value in DEFAULTS.items() if not environ.get(name)}
     if not any(environ.get(name) for name in AUTH):
         added["STREAMER_AUTH_MODE"] = "off"
+    if environ.get("STREAMER_JWT_SECRET") and not environ.get("STREAMER_DEV_TOKENS"):
+        added["STREAMER_DEV_TOKENS"] = "true"
     if not any(environ.get(name) for name in CLUSTER):
         added |= dict(zip(CLUSTER, key, strict=True))
     # The processes log JSON, which `streamer dev` shows as its reader likes it.
@@ -72,11 +75,33 @@ def _write_key(path: Path, key: Mapping[str, str]) -> None:
         draft.unlink()
 
 
+class PortFault(Exception):
+    """The port that this variable names cannot be listened on; `what` says why, `str` also what to do."""
+
+    def __init__(self, variable: str, host: str, port: int, error: OSError) -> None:
+        self.variable = variable
+        self.host = host
+        self.port = port
+        self.is_taken = error.errno == errno.EADDRINUSE
+        reason = "is taken" if self.is_taken else f"cannot be listened on ({error.strerror})"
+        self.what = f"Port {port} of {host} {reason}"
+        super().__init__(f"{self.what}: stop what uses it, or set {variable} to another (0: any free one).")
+
+
 def check_ports(settings: Settings) -> None:
     """Raises ConfigurationError, in a sentence, for the first port that cannot be listened on."""
+    for fault in port_faults(settings):
+        raise ConfigurationError(str(fault)) from fault
+
+
+def port_faults(settings: Settings) -> Iterator[PortFault]:
+    """Tries to listen on each port."""
     for variable, host, port in _listeners(settings):
         if port:
-            _check_port(variable, host, port)
+            try:
+                _listen(host, port)
+            except OSError as error:
+                yield PortFault(variable, host, port, error)
 
 
 def _listeners(settings: Settings) -> Iterable[tuple[str, str, int]]:
@@ -85,12 +110,6 @@ def _listeners(settings: Settings) -> Iterable[tuple[str, str, int]]:
     yield "STREAMER_WORKER_PORT", settings.internal_host, settings.worker_port
 
 
-def _check_port(variable: str, host: str, port: int) -> None:
+def _listen(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
-        raise ConfigurationError(
-            f"Port {port} of {host} {reason}: stop what uses it, or set {variable} to another (0: any free one)."
-        ) from error
+    socket.create_server((host, port), family=family).close()

@@ -10,11 +10,12 @@ import typer
 
 from streamer.cli import account
 from streamer.cli.duration import duration
-from streamer.cli.operator import Operator, operating, whoever
+from streamer.cli.operator import operating, whoever
 from streamer.cli.sentences import FAILED, INTERRUPTED
 from streamer.cli.table import table
 from streamer.errors import NotFound
 from streamer.jobs.model import Body, Job, Status
+from streamer.operations import Operator
 from streamer.store.admin import Standing
 from streamer.store.base import now_ms
 from streamer.telemetry import audit
@@ -33,6 +34,7 @@ SomeJobId = Annotated[str | None, typer.Argument(metavar="[JOB_ID]", help="One d
 Queue = Annotated[str, typer.Option(help="Whose jobs.")]
 Action = Annotated[str | None, typer.Option(help="Only those of this action.")]
 Json = Annotated[bool, typer.Option("--json", help="Print each as a line of JSON.")]
+JsonDone = Annotated[bool, typer.Option("--json", help="Print what was done as a line of JSON.")]
 All = Annotated[bool, typer.Option("--all", help="Instead of JOB_ID: all dead letters of the queue.")]
 
 
@@ -95,7 +97,7 @@ def show(
 
 
 @jobs.command()
-def cancel(job_id: JobId) -> None:
+def cancel(job_id: JobId, json: JsonDone = False) -> None:
     """Cancel a job that waits or runs; who waits for it gets the outcome CANCELLED."""
 
     async def cancelled() -> tuple[Job, bool]:
@@ -103,13 +105,20 @@ def cancel(job_id: JobId) -> None:
             return await operator.cancel(job_id)
 
     row, is_told = run(cancelled(), missing=f"There is no job {job_id}.")
-    typer.echo(_said_of_cancel(row, is_told=is_told))
+    done = {"job_id": row.job_id, "status": row.status, "told": is_told}
+    typer.echo(orjson.dumps(done) if json else _said_of_cancel(row, is_told=is_told))
     if row.finished and row.status is not Status.CANCELLED:
         raise typer.Exit(FAILED)
 
 
 @jobs.command()
-def redrive(job_id: SomeJobId = None, every: All = False, action: Action = None, queue: Queue = "default") -> None:
+def redrive(
+    job_id: SomeJobId = None,
+    every: All = False,
+    action: Action = None,
+    queue: Queue = "default",
+    json: JsonDone = False,
+) -> None:
     """Run a dead letter again as a new job, or all of --action. The dead letter leaves the list.
 
     Interrupted, the same command goes on with those that are left.
@@ -117,12 +126,12 @@ def redrive(job_id: SomeJobId = None, every: All = False, action: Action = None,
     _check_choice(job_id, every=every, action=action)
     if job_id is not None:
         again = run(_redriven(job_id), missing=f"There is no dead letter {job_id}, or its payload is gone.")
-        typer.echo(again.job_id)
+        typer.echo(orjson.dumps({"job_id": again.job_id, "redrive_of": job_id}) if json else again.job_id)
         return
     if action is None:
         raise typer.BadParameter("--all goes with --action.")
     done, gone = run(_all_redriven(queue, action))
-    typer.echo(f"{done} redriven, {gone} passed over because their payload is gone." if gone else f"{done} redriven.")
+    typer.echo(orjson.dumps({"redriven": done, "passed_over": gone}) if json else _said_of_redrive(done, gone))
 
 
 @jobs.command()
@@ -133,6 +142,7 @@ def purge(
     queue: Queue = "default",
     older_than: Annotated[str | None, typer.Option(help="Only what failed before: 90s, 15m, 1h, 7d.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonDone = False,
 ) -> None:
     """Delete a dead letter for good, or all of them, with everything that lies beside them."""
     _check_choice(job_id, every=every, action=action, older_than=older_than)
@@ -141,9 +151,8 @@ def purge(
         typer.confirm(f"Delete {_named(job_id, queue, action, older_than)} for good?", abort=True, err=True)
     if job_id is not None:
         run(_purged(job_id), missing=f"There is no dead letter {job_id}.")
-        typer.echo("1 purged.")
-    else:
-        typer.echo(f"{run(_all_purged(queue, action, age))} purged.")
+    done = 1 if job_id is not None else run(_all_purged(queue, action, age))
+    typer.echo(orjson.dumps({"purged": done}) if json else f"{done} purged.")
 
 
 async def _redriven(job_id: str) -> Job:
@@ -232,6 +241,10 @@ async def _contents(operator: Operator, job: Job) -> dict[str, Any]:
         except NotFound:
             typer.echo(f"Its {name} is gone.", err=True)
     return found
+
+
+def _said_of_redrive(done: int, gone: int) -> str:
+    return f"{done} redriven, {gone} passed over because their payload is gone." if gone else f"{done} redriven."
 
 
 def _said_of_cancel(row: Job, *, is_told: bool) -> str:

@@ -32,6 +32,9 @@ User = Annotated[str | None, typer.Option(help="All tokens of this user that wer
 TokenId = Annotated[str | None, typer.Option("--jti", help="The token of this id.")]
 
 
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as a line of JSON.")]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whose tokens, or which. `expires_ms`: when the token ends by itself, where that is known."""
@@ -55,6 +58,7 @@ def revoke(
         typer.Option("--for", help="At least as long as such a token holds: 12h, 30d. 7d; with TOKEN, until it ends."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Who and why, for `streamer token revoked`.")] = "",
+    json: Json = False,
 ) -> None:
     """Take back a token, or all tokens that a user has. Nodes then refuse them, and close their sockets with 4500."""
     subject, now, settings = _subject(token, tenant, user, jti), now_ms(), Settings.read()
@@ -76,7 +80,8 @@ def revoke(
             _audit(subject, "revoked", reason=reason or None)
 
     run(stored())
-    typer.echo(f"Revoked {subject} until {utc(revocation.expires_ms)}: seen within {settings.session_beat_s:g} s.")
+    sentence = f"Revoked {subject} until {utc(revocation.expires_ms)}: seen within {settings.session_beat_s:g} s."
+    typer.echo(orjson.dumps(_values(revocation)) if json else sentence)
 
 
 def revoked(
@@ -100,7 +105,9 @@ def revoked(
         typer.echo("Nothing is revoked.", err=True)
 
 
-def restore(token: Token = None, tenant: Tenant = None, user: User = None, jti: TokenId = None) -> None:
+def restore(
+    token: Token = None, tenant: Tenant = None, user: User = None, jti: TokenId = None, json: Json = False
+) -> None:
     """Let tokens hold again that were taken back."""
     subject = _subject(token, tenant, user, jti)
 
@@ -115,7 +122,8 @@ def restore(token: Token = None, tenant: Tenant = None, user: User = None, jti: 
     if not run(lifted()):
         typer.echo(f"Nothing was revoked of {subject}.", err=True)
         raise typer.Exit(FAILED)
-    typer.echo(f"Restored {subject}.")
+    restored = {"tenant": subject.tenant, "user": subject.user, "token_id": subject.token_id}
+    typer.echo(orjson.dumps(restored) if json else f"Restored {subject}.")
 
 
 def _audit(subject: "Subject", result: str, **about: Any) -> None:

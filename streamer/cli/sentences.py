@@ -8,11 +8,21 @@ from typer.core import TyperGroup
 
 from streamer.errors import ConfigurationError, StoreUnavailable
 
+OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 NO_CONNECTION: Final = 3
 INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended."""
+
+EXIT_CODES: Final = {
+    OK: "done",
+    FAILED: "the request failed, or the answer is no: nothing found, something wrong, a change that breaks clients",
+    USAGE: "the command or a setting is not understood",
+    NO_CONNECTION: "no node answers or lets one in, or the store does not answer or lacks its tables",
+    INTERRUPTED: "Ctrl-C",
+}
+"""Of every command."""
 
 
 class Sentences(TyperGroup):
@@ -46,7 +56,7 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, ConfigurationError):
         return USAGE
     if isinstance(error, StoreUnavailable):
-        return FAILED
+        return NO_CONNECTION
     from streamer.client.errors import RequestFailed  # noqa: PLC0415  # it was imported by whoever raised this
 
     return FAILED if isinstance(error, RequestFailed) else NO_CONNECTION

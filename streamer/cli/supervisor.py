@@ -33,33 +33,61 @@ class Ended:
     code: int
 
 
+OnEnd = Callable[[Ended], None]
+"""Told of a child that ended by itself."""
+
+
 class Supervisor:
-    """Runs its roles until `stop` is called or one of them ends; then all of them are stopped.
+    """Runs its roles until `stop` is called or one of them ends; then all of them are stopped. With `on_end`, a child
+    that ends is told of instead, and the others go on.
 
     Children have process groups of their own: Ctrl-C in the terminal reaches only the supervisor, which passes
     it on as SIGTERM. What still runs `kill_after_s` later is killed.
     """
 
     def __init__(
-        self, roles: Sequence[Role], *, on_line: OnLine, environ: Mapping[str, str], kill_after_s: float
+        self,
+        roles: Sequence[Role],
+        *,
+        on_line: OnLine,
+        environ: Mapping[str, str],
+        kill_after_s: float,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._roles = roles
         self._on_line = on_line
         self._environ = environ
         self._kill_after_s = kill_after_s
+        self._on_end = on_end
         self._children: dict[str, Process] = {}  # filled by run, in the order of the roles
-        self._readers: list[asyncio.Task[None]] = []  # of what the children print, one each
+        self._readers: list[asyncio.Task[None]] = []  # of what the children print, one for each start
         self._stopping = asyncio.Event()
+        self._starting = asyncio.Lock()  # held while children are started or awaited
+        self._changed = asyncio.Event()  # there is another child than before
 
     async def run(self) -> Ended | None:
         """Returns when every child has ended: None after `stop`, else the child that ended first."""
         try:
-            for role in self._roles:
-                await self._start(role)
+            async with self._starting:
+                for role in self._roles:
+                    await self._start(role)
             return await self._until_one_ends()
         finally:
-            await self._stop_children()
+            async with self._starting:
+                await self._end(self._children)
             await _read_to_the_end(self._readers)
+
+    async def replace(self, name: str) -> None:
+        """Stops the child of that name, and starts its role anew; not while all of them stop."""
+        async with self._starting:
+            if self._stopping.is_set():
+                return
+            role = next(role for role in self._roles if role.name == name)
+            old = {name: self._children.pop(name)}
+            self._changed.set()
+            await self._end(old)
+            await self._start(role)
+            self._changed.set()
 
     def stop(self) -> None:
         """Asks every child to stop. Calling it again asks again, which a child takes for: at once."""
@@ -96,37 +124,54 @@ class Supervisor:
             transport.close()
 
     async def _until_one_ends(self) -> Ended | None:
-        ends = {asyncio.create_task(child.wait(), name=f"wait-{name}"): name for name, child in self._children.items()}
-        stopped = asyncio.create_task(self._stopping.wait(), name="wait-stop")
-        try:
-            done, _ = await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            for end in ends:
-                end.cancel()
-        if self._stopping.is_set():
-            return None
-        first = next(end for end in ends if end in done)
-        return Ended(ends[first], first.result())
+        told: set[Process] = set()  # children whose end `on_end` knows of
+        while True:
+            self._changed.clear()
+            ended = await self._next_end({name: each for name, each in self._children.items() if each not in told})
+            if self._stopping.is_set():
+                return None
+            if ended is not None and self._on_end is None:
+                return ended
+            if ended is not None and self._on_end is not None:
+                told.add(self._children[ended.name])
+                self._on_end(ended)
 
-    async def _stop_children(self) -> None:
+    async def _next_end(self, children: Mapping[str, Process]) -> Ended | None:
+        """None where all are to stop, or there are other children by now."""
+        ends = {asyncio.create_task(child.wait(), name=f"wait-{name}"): name for name, child in children.items()}
+        stopped = asyncio.create_task(self._stopping.wait(), name="wait-stop")
+        changed = asyncio.create_task(self._changed.wait(), name="wait-change")
+        try:
+            done, _ = await asyncio.wait({stopped, changed, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stopped, changed, *ends):
+                task.cancel()
+        first = next((end for end in ends if end in done), None)
+        return None if first is None or self._changed.is_set() else Ended(ends[first], first.result())
+
+    async def _end(self, children: Mapping[str, Process]) -> None:
         if not self._stopping.is_set():  # else they were asked, and a second time means: at once
-            self._signal(signal.SIGTERM)
+            _send(children, signal.SIGTERM)
         try:
             async with asyncio.timeout(self._kill_after_s):
-                await self._all_ended()
+                await _all_ended(children)
         except TimeoutError:
-            self._signal(signal.SIGKILL)
-            await self._all_ended()
-
-    async def _all_ended(self) -> None:
-        await asyncio.gather(*(child.wait() for child in self._children.values()))
+            _send(children, signal.SIGKILL)
+            await _all_ended(children)
 
     def _signal(self, number: signal.Signals) -> None:
-        for child in self._children.values():
-            if child.returncode is None:
-                with suppress(ProcessLookupError):  # ended, and not yet noticed
-                    child.send_signal(number)
+        _send(self._children, number)
+
+
+async def _all_ended(children: Mapping[str, Process]) -> None:
+    await asyncio.gather(*(child.wait() for child in children.values()))
+
+
+def _send(children: Mapping[str, Process], number: signal.Signals) -> None:
+    for child in children.values():
+        if child.returncode is None:
+            with suppress(ProcessLookupError):  # ended, and not yet noticed
+                child.send_signal(number)
 
 
 async def _read_to_the_end(readers: Collection[asyncio.Task[None]]) -> None:

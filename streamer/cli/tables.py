@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Final
 
+import orjson
 import typer
 
 from streamer.errors import StoreUnavailable
@@ -28,11 +29,13 @@ def _tables() -> None:
 @tables.command()
 def create(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a store that does not answer yet.")] = 60.0,
+    json: Annotated[bool, typer.Option("--json", help="Print where they are as a line of JSON.")] = False,
 ) -> None:
     """Create tables and indexes that are missing; what is there stays as it is."""
     settings = Settings.read()
     asyncio.run(create_tables(lambda: opened(settings), wait_s=wait))
-    typer.echo("The tables are there.")
+    there = {"store": settings.store, "table_prefix": settings.table_prefix}
+    typer.echo(orjson.dumps(there) if json else "The tables are there.")
 
 
 def opened(settings: Settings) -> OpenStore:

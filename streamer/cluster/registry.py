@@ -87,16 +87,24 @@ class Beat:
 class Peers:
     """The rows of a kind as they were at the last `refresh`. An id that is unknown here may be there by now."""
 
-    def __init__(self, nodes: NodeRegistry, kind: str) -> None:
+    def __init__(self, nodes: NodeRegistry, kind: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._nodes = nodes
         self._kind = kind
+        self._clock = clock
         self._rows: Mapping[str, NodeRow] = {}
+        self._beaten: Mapping[str, float] = {}  # when a refresh saw a row first, or its counter grown; monotonic
 
     async def refresh(self) -> Sequence[NodeRow]:
         """Reads the rows. Raises StoreUnavailable; the old rows are then kept."""
         rows = await self._nodes.list(self._kind)
+        now = self._clock()
+        self._beaten = {row.node_id: now if self._has_beaten(row) else self._beaten[row.node_id] for row in rows}
         self._rows = {row.node_id: row for row in rows}
         return rows
+
+    def _has_beaten(self, row: NodeRow) -> bool:
+        former = self._rows.get(row.node_id)
+        return former is None or row.beat != former.beat
 
     def get(self, node_id: str) -> NodeRow | None:
         return self._rows.get(node_id)
@@ -107,3 +115,9 @@ class Peers:
 
     def rows(self) -> Sequence[NodeRow]:
         return list(self._rows.values())
+
+    def beat_age_s(self, node_id: str) -> float:
+        """For how long its counter has been seen to stand still here; 0 where it is not known. No clocks of others
+        are asked, so it is right by the time between two refreshes."""
+        seen = self._beaten.get(node_id)
+        return 0.0 if seen is None else max(0.0, self._clock() - seen)

@@ -88,6 +88,8 @@ class _Openapi(_Contracts):
         for name in before.keys() & after.keys():
             yield from self._of_parameters(name, before[name], after[name])
             yield from self._of_answers(name, before[name], after[name])
+            yield from _of_facts(name, before[name], after[name])
+            yield from self._of_body(name, before[name], after[name])
             yield from self._of_actions(before[name], after[name])
 
     def _of_parameters(self, name: str, old: Document, new: Document) -> Iterator[Change]:
@@ -129,6 +131,12 @@ class _Openapi(_Contracts):
         yield from _come_and_gone(before, after, lambda kind: f"{where} {kind}")
         for kind in sorted(before.keys() & after.keys()):
             yield from self.received.changes(before[kind], after[kind], f"{where} {kind}")
+
+    def _of_body(self, name: str, old: Document, new: Document) -> Iterator[Change]:
+        """Where it calls no action."""
+        before, after = _body(old), _body(new)
+        if "discriminator" not in before and "discriminator" not in after:
+            yield from self.sent.changes(before, after, f"{name} body")
 
     def _of_actions(self, old: Document, new: Document) -> Iterator[Change]:
         before, after = _actions(old), _actions(new)
@@ -194,12 +202,16 @@ def _content(document: Document, answer: Document) -> Mapping[str, Document]:
     return content
 
 
+def _body(operation: Document) -> Document:
+    """The schema of what is sent with a call; of none: anything."""
+    body: Document = operation.get("requestBody", {"content": {"application/json": {"schema": {}}}})
+    schema: Document = body["content"]["application/json"]["schema"]
+    return schema
+
+
 def _actions(operation: Document) -> Mapping[str, Document]:
     """Action -> a reference to the body that calls it."""
-    body = operation.get("requestBody")
-    if body is None:
-        return {}
-    mapping = body["content"]["application/json"]["schema"]["discriminator"]["mapping"]
+    mapping = _body(operation).get("discriminator", {}).get("mapping", {})
     return {action: {"$ref": target} for action, target in mapping.items()}
 
 

@@ -2,30 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
+from streamer.contract import operating
 from streamer.contract.asyncapi import call_schema
+from streamer.contract.parts import AUTH, BUSY, ERRORS, Json, answer, error, header, json_body, operation, param
 from streamer.contract.schemas import Schema, Schemas, bodies, facts, ref
 from streamer.definitions import Action
 from streamer.jobs import ids
 from streamer.jobs.model import Status
 from streamer.protocol import schema as protocol
-from streamer.protocol.schema import http
+from streamer.protocol.schema import http, operators
 from streamer.registry import Registry
 
-Json = dict[str, Any]
-
-_MODELS: Final = (http.RequestState, http.RequestList, http.Presence, http.Alive, http.Readiness)
+_MODELS: Final = (http.RequestState, http.RequestList, http.Presence, http.Alive, http.Readiness, *operators.MODELS)
 _EVENTS: Final = ("acknowledgment", "progress", "chunk", "retrying", "complete", "error")
 _EVENT_ID: Final = r"^[0-9]+\.[0-9]+\.[0-9]+$"
-_RETRY_AFTER: Final[Json] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
 
 def document(registry: Registry) -> Json:
     """The contract of these actions over HTTP. The same for the same actions, in whatever order they were declared."""
     schemas = Schemas()
     schemas.add_models(protocol.SERVER_FRAMES, "serialization")
-    schemas.add_models([protocol.RequestFrame], "validation")
+    schemas.add_models([protocol.RequestFrame, operators.TokenWish], "validation")
     schemas.add_models(_MODELS, "serialization")
     calls = [_Call(schemas, registry.get(name)) for name in sorted(registry.names())]
     return {
@@ -35,18 +34,19 @@ def document(registry: Registry) -> Json:
         "security": [{"bearer": []}],
         "paths": {
             "/v1/requests": {"post": _submit(calls), "get": _list()},
-            "/v1/requests/{id}": {"parameters": [_param("id")], "get": _state(), "delete": _cancel()},
-            "/v1/requests/{id}/events": {"parameters": [_param("id")], "get": _follow()},
+            "/v1/requests/{id}": {"parameters": [param("id")], "get": _state(), "delete": _cancel()},
+            "/v1/requests/{id}/events": {"parameters": [param("id")], "get": _follow()},
             "/v1/presence": {"get": _presence()},
+            **operating.paths(),
             "/livez": {"get": _open("Whether the process answers", "Alive", 200)},
             "/readyz": {"get": _open("Whether new connections should come here", "Readiness", 200, 503)},
             **{f"/{kind}.json": {"get": _contract(kind)} for kind in ("asyncapi", "openapi")},
         },
         "components": {
             "schemas": schemas.named,
-            "parameters": _PARAMETERS,
+            "parameters": {**_PARAMETERS, **operating.PARAMETERS},
             "headers": _HEADERS,
-            "responses": {name: _error(status) for status, name in _ERRORS.items()},
+            "responses": {name: error(status) for status, name in ERRORS.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -120,34 +120,6 @@ _HEADERS: Final[Mapping[str, Json]] = {
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
     "ETag": {"description": "Names this version of the document.", "schema": {"type": "string"}},
 }
-_ERRORS: Final[Mapping[int, str]] = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    409: "Conflict",
-    413: "TooLarge",
-    422: "Unprocessable",
-    429: "TooManyRequests",
-    500: "ServerError",
-    503: "Unavailable",
-    504: "Timeout",
-}
-_SAID: Final[Mapping[int, str]] = {
-    400: "INVALID_MESSAGE or VALIDATION_ERROR",
-    401: "UNAUTHORIZED: no token, or one that does not hold",
-    403: "FORBIDDEN: the caller is known and may not do this",
-    404: "NOT_FOUND or INVALID_ACTION: unknown, or somebody else's",
-    409: "DUPLICATE_REQUEST, or CANCELLED",
-    413: "PAYLOAD_TOO_LARGE",
-    422: "The action's own code",
-    429: "RATE_LIMITED",
-    500: "INTERNAL_ERROR, PROCESSING_FAILED, RESULT_TOO_LARGE or WORKER_LOST",
-    503: "SERVICE_UNAVAILABLE or STORAGE_ERROR",
-    504: "TIMEOUT",
-}
-_AUTH: Final = (401, 403)
-_BUSY: Final = (429, 500, 503)
 
 
 class _Call:
@@ -173,15 +145,15 @@ def _submit(calls: Sequence[_Call]) -> Json:
     }
     applied = {"Preference-Applied": {"$ref": "#/components/headers/Preference-Applied"}}
     answered = {"anyOf": [ref("ResponseFrame"), ref("CompleteFrame")]}
-    stored = _answer("The job is stored", ref("AcknowledgmentFrame"), applied | _header("Location"))
+    stored = answer("The job is stored", ref("AcknowledgmentFrame"), applied | header("Location"))
     stored["links"] = {name: {"operationId": name, "parameters": {"id": "$response.body#/job_id"}} for name in _LINKED}
-    return _operation(
+    return operation(
         "submit",
         "Call an action",
-        {200: _answer("The answer, or the outcome that was waited for", answered, applied), 202: stored},
-        (400, *_AUTH, 404, 409, 413, 422, *_BUSY, 504),
+        {200: answer("The answer, or the outcome that was waited for", answered, applied), 202: stored},
+        (400, *AUTH, 404, 409, 413, 422, *BUSY, 504),
         parameters=["Idempotency-Key", "Prefer"],
-        requestBody={"required": True, "content": _json(body)},
+        requestBody={"required": True, "content": json_body(body)},
         **{"x-streamer-results": {call.action: call.result for call in calls}},
     )
 
@@ -190,28 +162,28 @@ _LINKED: Final = ("state", "follow", "cancel")
 
 
 def _list() -> Json:
-    answers = {200: _answer("A page, newest first", ref("RequestList"))}
-    return _operation(
+    answers = {200: answer("A page, newest first", ref("RequestList"))}
+    return operation(
         "list",
         "The caller's requests",
         answers,
-        (400, *_AUTH, *_BUSY),
+        (400, *AUTH, *BUSY),
         parameters=["status", "limit", "cursor"],
     )
 
 
 def _state() -> Json:
-    answers = {200: _answer("Where it stands, and what came of it", ref("RequestState"))}
-    return _operation("state", "One request", answers, (400, *_AUTH, 404, *_BUSY))
+    answers = {200: answer("Where it stands, and what came of it", ref("RequestState"))}
+    return operation("state", "One request", answers, (400, *AUTH, 404, *BUSY))
 
 
 def _cancel() -> Json:
     outcome = {"anyOf": [ref("ResponseFrame"), ref("CompleteFrame"), ref("ErrorFrame")]}
     answers = {
-        200: _answer("It has ended: its outcome", outcome),
-        202: _answer("It will end", ref("CancellingFrame")),
+        200: answer("It has ended: its outcome", outcome),
+        202: answer("It will end", ref("CancellingFrame")),
     }
-    return _operation("cancel", "Stop a request, waiting or running", answers, (400, *_AUTH, 404, *_BUSY))
+    return operation("cancel", "Stop a request, waiting or running", answers, (400, *AUTH, 404, *BUSY))
 
 
 def _follow() -> Json:
@@ -225,11 +197,11 @@ def _follow() -> Json:
         200: {"description": said, "content": {"text/event-stream": stream}},
         204: {"description": "Nothing comes after that event."},
     }
-    return _operation(
+    return operation(
         "follow",
         "Its frames as they come",
         answers,
-        (400, *_AUTH, 404, *_BUSY),
+        (400, *AUTH, 404, *BUSY),
         parameters=["Last-Event-ID"],
     )
 
@@ -250,58 +222,19 @@ def _event(frames: Sequence[Schema]) -> Schema:
 
 
 def _presence() -> Json:
-    answers = {200: _answer("Sorted by user", ref("Presence"))}
+    answers = {200: answer("Sorted by user", ref("Presence"))}
     about = "Who of the caller's tenant is connected; needs the permission `presence:read`"
-    return _operation("presence", about, answers, (*_AUTH, *_BUSY), parameters=["user"])
+    return operation("presence", about, answers, (*AUTH, *BUSY), parameters=["user"])
 
 
 def _contract(kind: str) -> Json:
     """Refused only where the service says its contract to callers alone."""
-    answers = {200: _answer("The document", {"type": "object"}, _header("ETag")), 304: {"description": "As before."}}
+    answers = {200: answer("The document", {"type": "object"}, header("ETag")), 304: {"description": "As before."}}
     about = f"This service's contract as {'AsyncAPI' if kind == 'asyncapi' else 'OpenAPI'}"
-    operation = _operation(kind, about, answers, (*_AUTH, 503), parameters=["If-None-Match"])
-    return operation | {"security": [{}, {"bearer": []}]}
+    described = operation(kind, about, answers, (*AUTH, 503), parameters=["If-None-Match"])
+    return described | {"security": [{}, {"bearer": []}]}
 
 
 def _open(summary: str, model: str, *statuses: int) -> Json:
-    answers = {str(status): _answer(HTTPStatus(status).phrase, ref(model)) for status in statuses}
+    answers = {str(status): answer(HTTPStatus(status).phrase, ref(model)) for status in statuses}
     return {"operationId": model.lower(), "summary": summary, "responses": answers, "security": []}
-
-
-# --- parts --------------------------------------------------------------------------------------------------
-
-
-def _operation(
-    name: str,
-    summary: str,
-    answers: Mapping[int, Json],
-    refusals: Sequence[int],
-    parameters: Sequence[str] = (),
-    **more: Any,
-) -> Json:
-    refused = {status: {"$ref": f"#/components/responses/{_ERRORS[status]}"} for status in refusals}
-    responses = {str(status): answer for status, answer in {**answers, **refused}.items()}
-    operation = {"operationId": name, "summary": summary, "responses": responses, **more}
-    return operation | ({"parameters": [_param(each) for each in parameters]} if parameters else {})
-
-
-def _answer(description: str, schema: Schema, headers: Json | None = None) -> Json:
-    answer = {"description": description, "content": _json(schema)}
-    return answer | ({"headers": headers} if headers else {})
-
-
-def _error(status: int) -> Json:
-    headers = {401: _header("WWW-Authenticate"), 429: _RETRY_AFTER, 503: _RETRY_AFTER}.get(status)
-    return _answer(_SAID[status], ref("ErrorFrame"), headers)
-
-
-def _json(schema: Schema) -> Json:
-    return {"application/json": {"schema": schema}}
-
-
-def _param(name: str) -> Json:
-    return {"$ref": f"#/components/parameters/{name}"}
-
-
-def _header(name: str) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"}}

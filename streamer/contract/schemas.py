@@ -69,6 +69,19 @@ def bodies(schemas: Schemas, action: Action) -> Bodies:
     return Bodies(payload, result, needs_payload=_refuses_nothing_said(schemas.resolved(payload)))
 
 
+def alone(action: Action) -> tuple[Schema | None, Schema | None]:
+    """What an action takes and gives, each a JSON Schema with all that it refers to; None: anything."""
+    handler = action.handler
+    result = None if handler.result is None else _by_itself(handler.result, "serialization")
+    if handler.request is not None:
+        return _by_itself(handler.request, "validation"), result
+    return dict(OBJECT) if handler.wants_object else None, result
+
+
+def _by_itself(adapter: TypeAdapter[Any], mode: JsonSchemaMode) -> Schema:
+    return adapter.json_schema(mode=mode, schema_generator=_OfUsers)
+
+
 def facts(action: Action) -> Mapping[str, Any]:
     """What a caller is to know about an action beside its schemas."""
     said: dict[str, Any] = {"x-streamer-mode": action.mode, "x-streamer-inline-allowed": action.inline_allowed}

@@ -37,6 +37,31 @@ class JobPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs of one tenant that are ready to be claimed."""
+
+    count: int
+    oldest_created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many jobs of a queue stand where, and whose those are that wait.
+
+    `is_exact`: no shard has more of them than were counted.
+    """
+
+    counts: Mapping[Standing, int]
+    tenants: Mapping[str, Waiting]
+    is_exact: bool
+
+    @property
+    def oldest_created_ms(self) -> int | None:
+        """Of those that wait."""
+        return min((waiting.oldest_created_ms for waiting in self.tenants.values()), default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Redrive:
     """What became of a dead letter: the job that runs it again, None where its payload, or itself, is gone."""
 
@@ -67,9 +92,13 @@ class Admin(Protocol):
         cursor: str | None = None,
         action: str | None = None,
         tenant: str | None = None,
+        max_looked: int | None = None,
     ) -> JobPage:
         """Jobs of a queue that stand there, of all shards, the next to be claimed, due or failed first; running ones
         by worker session. Rows as of now, found by an index that may be late by a moment.
+
+        `max_looked`: about so many entries are looked at for those that are wanted; a page may then be short of
+        `limit`, or empty, and still have a cursor.
 
         Raises ValueError for a cursor that did not come from here.
         """
@@ -83,6 +112,11 @@ class Admin(Protocol):
 
     async def count(self, queue: str) -> Mapping[Standing, int]:
         """How many stand where, exact up to 10,000 per shard. Reads every entry that it counts."""
+        ...
+
+    async def survey(self, queue: str) -> Survey:
+        """How many stand where, by tenant where they wait, exact up to 1,000 per shard and standing. Reads every entry
+        that it counts."""
         ...
 
     def redrive_all(self, queue: str, action: str) -> AsyncIterator[Redrive]:

@@ -3,16 +3,18 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from streamer.errors import NotFound
 from streamer.jobs import dispatch
-from streamer.jobs.dispatch import Kind
+from streamer.jobs.dispatch import Candidate, Kind
 from streamer.jobs.lifecycle import Guard
 from streamer.jobs.model import Entry, Job, Status
-from streamer.store.admin import AdminRows, Erased, JobPage, Redrive, Standing
+from streamer.store.admin import AdminRows, Erased, JobPage, Redrive, Standing, Survey, Waiting
 from streamer.store.base import Connection, ConnectionStore, Inbox, RequestQueue
 from streamer.store.engine import Rows
+from streamer.store.fan_out import each
 from streamer.store.inbox import partition
 from streamer.store.walk import Walk
 
@@ -26,6 +28,8 @@ KINDS: Final[Mapping[Standing, Kind]] = {
 }
 COUNT_LIMIT: Final = 10_000
 """Of entries of one shard that are counted."""
+SURVEYED: Final = 1_000
+"""Entries of one shard that a survey counts for each standing."""
 PAGE: Final = 100
 """Dead letters that are read at a time."""
 WIDTH: Final = 16
@@ -65,14 +69,15 @@ class StoredAdmin:
         cursor: str | None = None,
         action: str | None = None,
         tenant: str | None = None,
+        max_looked: int | None = None,
     ) -> JobPage:
         walk = Walk(self._own, KINDS[standing], queue, cursor)
         jobs: list[Job] = []
-        while len(jobs) < limit:
-            places = await _next_of(walk, limit - len(jobs), action, tenant)
-            if not places:
-                return JobPage(jobs, None)
+        while len(jobs) < limit and (max_looked is None or walk.given < max_looked):
+            places = await _next_of(walk, limit - len(jobs), action, tenant, max_looked)
             jobs += [job for job in await self._still_at(places) if _is_wanted(job, standing, action, tenant)]
+            if walk.is_over:
+                return JobPage(jobs, None)
         return JobPage(jobs, walk.cursor)
 
     async def _still_at(self, places: Mapping[str, Entry]) -> list[Job]:
@@ -97,6 +102,23 @@ class StoredAdmin:
     async def _count(self, kind: Kind, queue: str) -> int:
         shards = [dispatch.partition(kind, queue, shard) for shard in range(dispatch.SHARDS)]
         return sum(await _all_of(self._rows.count(shard, limit=COUNT_LIMIT) for shard in shards))
+
+    async def survey(self, queue: str) -> Survey:
+        shards = range(dispatch.SHARDS)
+        heads = await each(lambda shard: self._waiting(queue, shard), shards)
+        tenants: dict[str, Waiting] = {}
+        for candidate in chain(*heads):
+            tenants[candidate.tenant] = _with(tenants.get(candidate.tenant), candidate)
+        counted = {Standing.WAITING: [len(head) for head in heads]}
+        for standing in (Standing.RUNNING, Standing.DELAYED, Standing.DEAD):
+            partitions = [dispatch.partition(KINDS[standing], queue, shard) for shard in shards]
+            counted[standing] = await each(lambda name: self._rows.count(name, limit=SURVEYED), partitions)
+        is_exact = all(count < SURVEYED for counts in counted.values() for count in counts)
+        return Survey({standing: sum(counts) for standing, counts in counted.items()}, tenants, is_exact)
+
+    async def _waiting(self, queue: str, shard: int) -> Sequence[Candidate]:
+        entries = await self._rows.entries(dispatch.partition(Kind.READY, queue, shard), limit=SURVEYED)
+        return [dispatch.candidate(job_id, entry) for job_id, entry in entries]
 
     # --- dead letters ---------------------------------------------------------------------------------------
 
@@ -198,10 +220,21 @@ class StoredAdmin:
         return len(rows)
 
 
-async def _next_of(walk: Walk, count: int, action: str | None, tenant: str | None) -> dict[str, Entry]:
-    """The next `count` entries of the walk that may be wanted, by job id; none at its end."""
+def _with(waiting: Waiting | None, candidate: Candidate) -> Waiting:
+    if waiting is None:
+        return Waiting(1, candidate.created_ms)
+    return Waiting(waiting.count + 1, min(waiting.oldest_created_ms, candidate.created_ms))
+
+
+async def _next_of(
+    walk: Walk, count: int, action: str | None, tenant: str | None, max_looked: int | None
+) -> dict[str, Entry]:
+    """The next `count` entries of the walk that may be wanted, by job id; fewer at its end, or where it is given up."""
     found: dict[str, Entry] = {}
-    while len(found) < count and (step := await walk.next()) is not None:
+    while len(found) < count and (max_looked is None or walk.given < max_looked):
+        step = await walk.next()
+        if step is None:
+            break
         job_id, entry = step
         if _may_be_wanted(job_id, entry, action, tenant):
             found[job_id] = entry

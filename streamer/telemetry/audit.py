@@ -13,7 +13,7 @@ import structlog
 
 from streamer.auth import Principal
 
-Verb = Literal["submit", "cancel", "watch", "redrive", "revoke", "refused"]
+Verb = Literal["submit", "cancel", "watch", "redrive", "purge", "revoke", "token", "refused"]
 
 REFUSALS_PER_S: Final = 10
 """That are written; whoever tries ten thousand tokens a second must not fill the disk, too."""

@@ -6,10 +6,10 @@ import pytest
 
 from streamer.errors import Fenced, NotFound, StoreUnavailable
 from streamer.jobs import ids
-from streamer.jobs.dispatch import Kind
+from streamer.jobs.dispatch import SHARDS, Kind
 from streamer.jobs.model import Job, Progress, Status
 from streamer.store import administration
-from streamer.store.admin import Standing
+from streamer.store.admin import Standing, Waiting
 from streamer.store.base import Chunk, Connection, Subscription
 from tests.support.jobs import DAY_MS, OOPS, noise
 from tests.support.store import Scene
@@ -21,7 +21,7 @@ async def failed(scene: Scene, client_id: str = "r1", **fields: Any) -> Job:
     return await scene.store.requests.fail(await scene.running(client_id, **fields), OOPS, 1)
 
 
-async def listed(scene: Scene, standing: Standing, **wanted: str) -> list[Job]:
+async def listed(scene: Scene, standing: Standing, **wanted: Any) -> list[Job]:
     page = await scene.store.admin.list_jobs(scene.queue, standing, limit=EVERYTHING, **wanted)
     assert page.cursor is None
     return list(page.jobs)
@@ -98,6 +98,57 @@ async def test_a_page_goes_on_behind_jobs_that_have_left_meanwhile(scene: Scene)
         await scene.store.admin.purge(job.job_id)
     rest = await scene.store.admin.list_jobs(scene.queue, Standing.DEAD, limit=EVERYTHING, cursor=first.cursor)
     assert [job.client_id for job in rest.jobs] == [f"r{number}" for number in range(4, 10)]
+
+
+async def test_a_page_gives_up_where_few_of_many_are_wanted(scene: Scene) -> None:
+    for number in range(9):
+        await failed(scene, f"r{number}", action="other" if number == 8 else "report")
+        scene.clock.advance(1)
+    found: list[str] = []
+    cursor, pages = None, 0
+    while pages == 0 or cursor is not None:
+        page = await scene.store.admin.list_jobs(
+            scene.queue, Standing.DEAD, limit=5, cursor=cursor, action="other", max_looked=4
+        )
+        found += [job.client_id for job in page.jobs]
+        cursor, pages = page.cursor, pages + 1
+    assert (found, pages) == (["r8"], 3)
+
+
+async def test_a_survey_tells_whose_jobs_wait_and_since_when(scene: Scene) -> None:
+    other = f"{scene.tenant}#x"
+    oldest = await scene.submit("a")
+    scene.clock.advance(1_000)
+    await scene.submit("b")
+    of_other = await scene.submit("c", tenant=other)
+    await scene.submit("later", delay_ms=60_000)
+    await scene.running("runs")
+    await failed(scene, "dead")
+    survey = await scene.store.admin.survey(scene.queue)
+    assert survey.counts == {Standing.WAITING: 3, Standing.DELAYED: 1, Standing.RUNNING: 1, Standing.DEAD: 1}
+    assert survey.tenants == {scene.tenant: Waiting(2, oldest.created_ms), other: Waiting(1, of_other.created_ms)}
+    assert (survey.oldest_created_ms, survey.is_exact) == (oldest.created_ms, True)
+
+
+async def test_a_survey_of_an_empty_queue_has_no_oldest(scene: Scene) -> None:
+    survey = await scene.store.admin.survey(scene.queue)
+    assert (survey.counts, survey.tenants) == (dict.fromkeys(Standing, 0), {})
+    assert (survey.oldest_created_ms, survey.is_exact) == (None, True)
+
+
+@pytest.mark.parametrize("standing", [Standing.WAITING, Standing.DEAD])
+async def test_a_survey_says_where_it_stopped_counting(
+    scene: Scene, standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(administration, "SURVEYED", 1)
+    for number in range(20):  # more than there are shards
+        if standing is Standing.DEAD:
+            await failed(scene, f"r{number}")
+        else:
+            await scene.submit(f"r{number}")
+    survey = await scene.store.admin.survey(scene.queue)
+    assert not survey.is_exact
+    assert survey.counts[standing] <= SHARDS
 
 
 @pytest.mark.parametrize("standing", [Standing.WAITING, Standing.RUNNING])

@@ -10,6 +10,7 @@ import pytest
 from streamer.jobs import lifecycle
 from streamer.jobs.dispatch import SHARDS
 from streamer.jobs.model import Job
+from streamer.store.admin import Standing
 from streamer.store.dynamodb import items
 from streamer.store.dynamodb.rows import DynamoDBRows
 from streamer.store.dynamodb.store import open_dynamodb
@@ -39,7 +40,7 @@ class Looking:
         self._units: list[float] = []
 
     def add(self, verb: str, consumed: Any) -> None:
-        if verb == "entries":
+        if verb in ("entries", "count"):
             bill = Bill(self._prefix)
             bill.add(verb, consumed)
             found = bill.take().get("DispatchIndex", 0.0)
@@ -169,3 +170,22 @@ async def test_a_look_for_one_free_slot_reads_no_more_than_ten_of_each(scene: Sc
         looking.take()  # with it, what waits was counted
         await worker.wakeups.sweep()
         assert looking.take() == (SHARDS * 2 * 0.5, SHARDS * 2)
+
+
+async def test_a_survey_costs_half_a_unit_per_shard_and_standing_where_little_waits(
+    scene: Scene, looking: Looking
+) -> None:
+    await fill(scene, 100)
+    looking.take()
+    assert (await scene.store.admin.survey(scene.queue)).counts[Standing.WAITING] == 100
+    assert looking.take() == (SHARDS * 4 * 0.5, SHARDS * 4)
+
+
+@pytest.mark.timeout(240)
+async def test_a_survey_of_many_costs_what_a_thousand_entries_per_shard_weigh(scene: Scene, looking: Looking) -> None:
+    await fill(scene, DEEP)
+    looking.take()
+    survey = await scene.store.admin.survey(scene.queue)
+    units, _ = looking.take()
+    assert (survey.counts[Standing.WAITING], survey.is_exact) == (SHARDS * 1_000, False)
+    assert units == 132.0  # a shard is read to its 1,000th entry

@@ -8,9 +8,12 @@ import socket
 import sys
 from pathlib import Path
 
+import pytest
+from playwright.async_api import expect
 from websockets.asyncio.client import connect as open_socket
 
 from streamer.client import Acknowledged, Completed, ProgressEvent, connect
+from tests.support.console import visitor
 from tests.support.processes import Process, processes
 from tests.support.until import until
 
@@ -55,6 +58,20 @@ async def test_a_newcomer_calls_echo_and_a_report_and_stops_with_ctrl_c(tmp_path
     assert len(percentages) == len(events) - 2
     assert percentages == sorted(percentages)
     assert percentages[-1] == 100
+
+
+@pytest.mark.browser
+async def test_in_the_console_a_newcomer_is_in_at_once(tmp_path: Path) -> None:
+    async with processes(tmp_path) as group:
+        url = await console(group.start("dev"))
+        async with visitor(url) as newcomer:
+            await newcomer.open()
+            await expect(newcomer.indicator).to_contain_text("connected to")
+            await expect(newcomer.page.locator("#account-name")).to_have_text("dev · dev")
+            report = await newcomer.call("generate_report", start_date="2024-01-01", end_date="2024-01-31")
+            await expect(report.get_by_role("progressbar")).to_have_js_property("value", 100, timeout=20_000)
+            await expect(report).to_contain_text('"rows": 2976')
+            newcomer.check()
 
 
 async def test_any_websocket_client_will_do(tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ CHECKS: Final = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
-ENVIRONMENT: Final[Mapping[str, str]] = {"STREAMER_RATE_LIMIT": "0", "STREAMER_ACTIONS": ""}
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "STREAMER_RATE_LIMIT": "0",
+    "STREAMER_ACTIONS": "",
+    "STREAMER_DEV_TOKENS": "true",
+}
 
 
 def command(url: str) -> Sequence[str]:

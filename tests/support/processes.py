@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "app": (sys.executable, "-m", "app"),
     "worker": (sys.executable, "-m", "workers"),
     "dev": (sys.executable, "-m", "streamer", "dev"),
+    "dev --reload": (sys.executable, "-m", "streamer", "dev", "--reload"),
 }
 ANY_PORT: Final = dict.fromkeys(("STREAMER_PORT", "STREAMER_INTERNAL_PORT", "STREAMER_WORKER_PORT"), "0")
 
@@ -127,7 +128,7 @@ class Processes:
         self.all: list[Process] = []
 
     def start(self, kind: str, env: Mapping[str, str] | None = None) -> Process:
-        """Starts an `app`, a `worker` or `dev`; returns at once."""
+        """Starts one of COMMANDS; returns at once."""
         name = f"{kind}-{len(self.all)}"
         stdout, stderr = self.folder / f"{name}.out", self.folder / f"{name}.err"
         with stdout.open("wb") as out, stderr.open("wb") as err:

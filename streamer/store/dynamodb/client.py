@@ -27,6 +27,8 @@ OnCapacity = Callable[[str, Any], None]
 CALL_LIMIT_S: Final = 10.0
 """Of one call with all its retries: three times (connect + read), and the SDK's back-off between them."""
 BEAT_LIMIT_S: Final = 2.0
+LOOK_LIMIT_S: Final = 4.0
+"""Of a call by which somebody finds out what is wrong: no fault is hidden by trying again."""
 
 
 def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
@@ -45,6 +47,7 @@ def _config(*, attempts: int, read_timeout_s: float) -> AioConfig:
 
 CALLS: Final = _config(attempts=3, read_timeout_s=2)
 BEATS: Final = _config(attempts=1, read_timeout_s=1)
+LOOKS: Final = _config(attempts=1, read_timeout_s=3)
 
 
 class Client:
@@ -96,17 +99,24 @@ class Client:
             self._observer(verb, time.perf_counter() - started, error)
 
 
+def region_of_settings() -> str | None:
+    """AWS_REGION, which botocore does not know; None: what it finds itself."""
+    return os.environ.get("AWS_REGION") or None
+
+
 @asynccontextmanager
-async def connected(config: AioConfig, service: Service = "dynamodb") -> AsyncIterator[Send]:
-    """A client of the SDK for as long as the process lives. Region, endpoint and credentials are the SDK's own
-    variables; AWS_REGION is read here, because botocore knows only AWS_DEFAULT_REGION.
+async def connected(
+    config: AioConfig, service: Service = "dynamodb", *, region: str | None = None
+) -> AsyncIterator[Send]:
+    """A client of the SDK for as long as the process lives. Endpoint, credentials and, unless it is given, the region
+    are the SDK's own variables.
 
     Raises ConfigurationError in one sentence, CredentialRetrievalError where those are to be had elsewhere and cannot
     be for now.
     """
     async with AsyncExitStack() as stack:
         try:
-            session = aioboto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+            session = aioboto3.Session(region_name=region or region_of_settings())
             sdk = await stack.enter_async_context(session.client(service, config=config))
         except NoRegionError as error:
             raise ConfigurationError("DynamoDB needs a region: set AWS_REGION.") from error

@@ -166,7 +166,7 @@ async def check(client: Client, names: keys.TableNames) -> None:
     """Raises StoreUnavailable in one sentence for the first table that cannot be used."""
     for table in declared(names):
         try:
-            found = complaint(table, await _describe(client, table))
+            found = complaint(table, await describe(client, table))
         except StoreUnavailable as error:
             cause = error.__cause__ or error
             raise StoreUnavailable(f"DynamoDB did not answer about table {table.name}: {cause}") from error
@@ -200,8 +200,8 @@ async def make(client: Client, table: Table, pause: Callable[[float], Awaitable[
 
 
 async def _look(client: Client, table: Table) -> Step | None:
-    present = await _describe(client, table)
-    return next_step(table, present, await _time_to_live(client, table) if present and table.expires else None)
+    present = await describe(client, table)
+    return next_step(table, present, await time_to_live(client, table) if present and table.expires else None)
 
 
 async def _take(client: Client, operation: str, request: Request) -> bool:
@@ -217,7 +217,8 @@ async def _take(client: Client, operation: str, request: Request) -> bool:
     return True
 
 
-async def _describe(client: Client, table: Table) -> Description | None:
+async def describe(client: Client, table: Table) -> Description | None:
+    """None where there is no such table. Raises StoreUnavailable."""
     try:
         answer = await client.call("describe_table", "describe_table", {"TableName": table.name})
     except Missing:
@@ -226,7 +227,8 @@ async def _describe(client: Client, table: Table) -> Description | None:
     return description
 
 
-async def _time_to_live(client: Client, table: Table) -> str | None:
+async def time_to_live(client: Client, table: Table) -> str | None:
+    """Its status, None where it has none yet. Raises StoreUnavailable."""
     try:
         answer = await client.call("describe_time_to_live", "describe_time_to_live", {"TableName": table.name})
     except (Missing, InvalidRequest):  # DynamoDB may refuse this until a new table is ACTIVE

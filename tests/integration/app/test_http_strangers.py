@@ -35,6 +35,7 @@ class Call:
 Answer = tuple[int, Mapping[str, str], str]
 """Status, headers that say something of the request, and body."""
 
+ADMIN = "/v1/admin"
 CALLS: dict[str, Callable[[str], Call]] = {
     "submit": lambda name: Call("POST", "", {"action": "queued", "id": name, "payload": {"of": "a stranger"}}),
     "durable": lambda name: Call("POST", "", {"action": "queued", "id": name, "options": {"durable": True}}),
@@ -47,6 +48,12 @@ CALLS: dict[str, Callable[[str], Call]] = {
     "cancel": lambda name: Call("DELETE", f"/{name}"),
     "list": lambda _: Call("GET", "?limit=100"),
     "list of completed": lambda _: Call("GET", "?status=COMPLETED"),
+    "operator look": lambda name: Call("GET", f"{ADMIN}/jobs/{name}"),
+    "operator purge": lambda name: Call("DELETE", f"{ADMIN}/jobs/{name}"),
+    "operator redrive": lambda name: Call("POST", f"{ADMIN}/jobs/{name}/redrive"),
+    "operator cancel": lambda name: Call("POST", f"{ADMIN}/jobs/{name}/cancel"),
+    "list of operators": lambda _: Call("GET", f"{ADMIN}/jobs?status=waiting&tenant=t1"),
+    "list of connections": lambda _: Call("GET", f"{ADMIN}/connections?tenant=t1"),
 }
 REFUSED = {"state", "events", "events from somewhere", "events after the end", "cancel"}
 WATCHING = REFUSED - {"cancel"}
@@ -72,7 +79,7 @@ async def answered(node: House, bearer: str | None, call: Call) -> Answer:
     """What comes of a call, but for the time."""
     headers = {**call.headers, **({} if bearer is None else {"Authorization": f"Bearer {bearer}"})}
     data = None if call.body is None else orjson.dumps(call.body)
-    url = f"{node.server.url}/v1/requests{call.path}"
+    url = node.server.url + (call.path if call.path.startswith("/v1/") else f"/v1/requests{call.path}")
     async with aiohttp.ClientSession() as session, session.request(call.method, url, data=data, headers=headers) as got:
         told = {name: value for name, value in got.headers.items() if name.lower() in TELLING}
         return got.status, told, re.sub(r'"(timestamp|created_at)":[\d.]+', r'"\1":0', await got.text())

@@ -27,6 +27,7 @@ class Peer:
         """Listening, and in the registry."""
         app = web.Application()
         app.router.add_post("/internal/{verb}", self._post)
+        app.router.add_get("/livez", self._livez)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
@@ -40,6 +41,9 @@ class Peer:
     def jobs(self, path: str) -> list[Any]:
         """What calls to this path named."""
         return [job for called, body in self.calls if called == path for job in orjson.loads(body)["jobs"]]
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.Response()
 
     async def _post(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -77,12 +77,12 @@ async def test_nobody_to_tell() -> None:
 
 
 @pytest.mark.usefixtures("store")
-async def test_a_store_that_is_not_there_is_a_sentence_and_exit_code_1(
+async def test_a_store_that_is_not_there_is_a_sentence_and_exit_code_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMER_STORE", f"sqlite:///{tmp_path}/never.db")
     result = await broadcast("--tenant", "acme", "1")
-    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (3, 1)
 
 
 @pytest.mark.parametrize("arguments", [["--tenant", "acme", "{"], ["1"], ["--tenant", "acme", "--rate", "0", "1"]])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,3 +60,42 @@ def test_lines_that_programs_read_are_left_as_they_are(monkeypatch: pytest.Monke
     commands({"app": 'print(\'{"event": "x"}\')', "workers": LISTENS}, monkeypatch)
     result = CliRunner().invoke(program, ["dev"])
     assert {"event": "x"} in [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_reload_without_modules_is_not_understood() -> None:
+    result = CliRunner().invoke(program, ["dev", "--reload"])
+    assert (result.exit_code, result.stderr.splitlines()[-1].startswith("Set STREAMER_ACTIONS")) == (2, True)
+
+
+RELOADED = """
+import json, os, pathlib, signal
+runs = pathlib.Path("runs")
+runs.write_text(runs.read_text() + "x" if runs.exists() else "x")
+print(json.dumps({"event": "listening", "url": "http://127.0.0.1:7"}), flush=True)
+os.kill(os.getppid(), signal.SIGINT) if len(runs.read_text()) == 4 else None
+signal.pause()
+"""
+"""Both processes write down that they were started; the fourth of them presses Ctrl-C."""
+WRITES = """
+import pathlib, threading
+def write(number=0):
+    pathlib.Path("watched_shop.py").write_text(f"x = {number}")
+    threading.Timer(0.2, write, [number + 1]).start()
+write()
+"""
+
+
+def test_reload_starts_both_anew_and_ctrl_c_still_stops_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "watched_shop.py").touch()
+    (tmp_path / "runs").write_text("")
+    commands({"app": RELOADED, "workers": RELOADED}, monkeypatch)
+    monkeypatch.setattr("streamer.cli.reload.module_command", lambda _: [sys.executable, "-c", ""])
+    monkeypatch.setenv("STREAMER_ACTIONS", "watched_shop")
+    with subprocess.Popen([sys.executable, "-c", WRITES], cwd=tmp_path) as writer:
+        try:
+            result = CliRunner().invoke(program, ["dev", "--reload"])
+        finally:
+            writer.kill()
+    assert result.exit_code == 0
+    assert "watched_shop.py changed: starting anew." in result.stderr
+    assert len((tmp_path / "runs").read_text()) >= 4

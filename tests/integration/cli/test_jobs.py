@@ -155,7 +155,7 @@ async def test_a_store_that_is_not_there_is_a_sentence(
     del scene
     monkeypatch.setenv("STREAMER_STORE", f"sqlite:///{tmp_path}/never.db")
     result = await jobs("list")
-    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (3, 1)
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------

@@ -47,6 +47,26 @@ async def test_a_page_may_call_where_it_came_from(origin: str, host: str, is_let
         assert refused.value.headers == {}
 
 
+@pytest.mark.parametrize(
+    ("origin", "has_console", "is_let_in"),
+    [
+        ("http://page.example", True, True),
+        ("http://page.example", False, True),
+        ("http://localhost", True, True),
+        ("http://localhost", False, False),
+        ("http://elsewhere.example", True, False),
+    ],
+)
+async def test_a_list_of_origins_leaves_the_console_its_own(origin: str, has_console: bool, is_let_in: bool) -> None:
+    settings = Settings(auth_mode="off", allowed_origins=frozenset({"http://page.example"}), console=has_console)
+    given = hello(origin=origin, host="localhost")
+    if is_let_in:
+        assert (await Doorkeeper(settings).admit(given)).user == "dev"
+    else:
+        with pytest.raises(Refused, match="origin"):
+            await Doorkeeper(settings).admit(given)
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080"])
 async def test_this_machine_may_come_without_a_token(host: str) -> None:
     assert (await Doorkeeper(OFF).admit(hello(host=host))).tenant == "dev"
@@ -183,6 +203,16 @@ async def test_calls_count_only_where_their_token_does_not_hold() -> None:
         await door.admit(good)
     assert [(await refusal(door.admit(bad))).status for _ in range(2)] == [401, 429]
     assert (await refusal(door.admit(good))).status == 429
+
+
+async def test_a_call_without_a_token_counts_and_comes_from_a_page_of_ours() -> None:
+    door = keeper(handshakes_per_address=0.01)
+    stranger = Hello({"host": "here", "origin": "https://elsewhere.example"}, (), "", "198.51.100.2", is_call=True)
+    with pytest.raises(Refused, match="origin"):
+        door.welcome(stranger)
+    door.welcome(comes_from("198.51.100.1", call=True))
+    with pytest.raises(Refused, match="Too many"):
+        door.welcome(comes_from("198.51.100.1", call=True))
 
 
 @pytest.mark.parametrize(("rate", "peer"), [(0, "198.51.100.1"), (0.1, "")], ids=["no limit", "no address"])

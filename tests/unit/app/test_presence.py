@@ -6,7 +6,8 @@ from typing import cast
 
 import pytest
 
-from app.presence import KEPT_S, Present, Roster
+from app.presence import Present, Roster
+from app.shared import KEPT_S
 from streamer.cluster.presence import Presence
 from streamer.errors import StoreUnavailable
 from streamer.store.base import Connection
@@ -109,4 +110,4 @@ async def test_outdated_listings_are_not_kept() -> None:
     for number in range(100):
         await stage.roster.of_tenant(f"t{number}")
         stage.now += KEPT_S
-    assert len(stage.roster._listings) == 1
+    assert len(stage.roster._tenants._readings) == 1

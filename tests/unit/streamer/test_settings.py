@@ -113,6 +113,8 @@ def test_good_settings_pass_and_are_given_back() -> None:
         ({"jwt_secret": None, "jwt_jwks_url": "https://a,https://b", "jwt_issuer": "a"}, "as many different issuers"),
         ({"jwt_secret": None, "jwt_jwks_url": "https://a,https://b", "jwt_issuer": "a,a"}, "in the same order"),
         ({"auth_mode": "off", "host": "0.0.0.0"}, "AUTH_MODE=off is for this machine only"),
+        ({"jwt_secret": None, "jwt_jwks_url": "https://a", "dev_tokens": True}, "DEV_TOKENS needs STREAMER_JWT_SECRET"),
+        ({"jwt_algorithms": "HS512", "dev_tokens": True}, "HS256 among the algorithms"),
     ],
 )
 def test_a_node_refuses(given: dict[str, Any], sentence: str) -> None:
@@ -163,3 +165,9 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", ""])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_tokens_are_given_away_only_where_tokens_are_checked() -> None:
+    assert fit(dev_tokens=True).checked_for_node().issues_tokens
+    assert not fit().issues_tokens
+    assert not fit(auth_mode="off", jwt_secret=None, dev_tokens=True).checked_for_node().issues_tokens

@@ -30,6 +30,12 @@ def test_authentication_stays_as_it_was_set(variable: str) -> None:
     assert "STREAMER_AUTH_MODE" not in additions({variable: "x"}, KEY)
 
 
+def test_where_a_secret_is_set_the_console_may_sign_in_with_it() -> None:
+    assert additions({"STREAMER_JWT_SECRET": "x"}, KEY)["STREAMER_DEV_TOKENS"] == "true"
+    assert "STREAMER_DEV_TOKENS" not in additions({"STREAMER_JWT_SECRET": "x", "STREAMER_DEV_TOKENS": "false"}, KEY)
+    assert "STREAMER_DEV_TOKENS" not in additions({"STREAMER_JWT_PUBLIC_KEY": "x"}, KEY)
+
+
 def test_what_is_set_is_kept_and_what_is_empty_is_not_set() -> None:
     added = additions({"STREAMER_DRAIN_S": "9", "STREAMER_CLUSTER_KEY_ID": "mine", "STREAMER_JWT_SECRET": ""}, KEY)
     assert "STREAMER_DRAIN_S" not in added

@@ -9,7 +9,7 @@ from streamer.errors import ConfigurationError, StoreUnavailable
     ("error", "code"),
     [
         (RequestFailed("TIMEOUT", "too long"), 1),
-        (StoreUnavailable(), 1),
+        (StoreUnavailable(), 3),
         (ConfigurationError("Set X."), 2),
         (CannotConnect("no"), 3),
         (HandshakeRefused("FORBIDDEN", "no", status=403), 3),

@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,42 @@ async def test_a_child_that_does_not_listen_is_killed() -> None:
     await until(lambda: said)
     stubborn.stop()
     assert await running is None
+
+
+async def test_one_child_is_replaced_and_the_other_stays() -> None:
+    said: Said = []
+    tells = "import os, signal; print(os.getpid()); signal.pause()"
+    both = supervisor(said, python("a", tells), python("b", tells))
+    running = asyncio.create_task(both.run())
+    await until(lambda: len(said) == 2)
+    await both.replace("a")
+    await until(lambda: len(said) == 3)
+    both.stop()
+    await both.replace("a")  # too late: all of them stop
+    assert await running is None
+    assert [name for name, _ in said].count("a") == 2
+    assert len(set(said)) == 3
+
+
+async def test_where_ends_are_told_the_others_go_on_and_it_can_come_back(tmp_path: Path) -> None:
+    said: Said = []
+    ends: list[Ended] = []
+    once = f"import pathlib, sys; p = pathlib.Path({str(tmp_path / 'was')!r}); p.exists() or p.touch() or sys.exit(3); "
+    both = Supervisor(
+        [python("a", once + WAITS), python("b", WAITS)],
+        on_line=lambda name, line: said.append((name, line)),
+        environ=os.environ,
+        kill_after_s=20,
+        on_end=ends.append,
+    )
+    running = asyncio.create_task(both.run())
+    await until(lambda: ends and said)
+    assert (ends, said) == ([Ended("a", 3)], [("b", b"ready")])
+    await both.replace("a")
+    await until(lambda: len(said) == 2)
+    both.stop()
+    assert await running is None
+    assert len(ends) == 1
 
 
 async def test_ctrl_c_in_the_terminal_does_not_reach_the_children() -> None:

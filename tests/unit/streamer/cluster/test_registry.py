@@ -83,3 +83,18 @@ async def test_a_failed_refresh_keeps_what_was_known() -> None:
     with pytest.raises(StoreUnavailable):
         await peers.refresh()
     assert peers.get("n1") is not None
+
+
+async def test_a_beat_is_as_old_as_its_counter_stands_still() -> None:
+    nodes, now = Nodes(), [100.0]
+    beat, peers = beat_on(nodes), Peers(nodes, APP, clock=lambda: now[0])
+    await beat.once()
+    await peers.refresh()
+    now[0] += 3
+    await peers.refresh()
+    assert peers.beat_age_s("n1") == 3.0
+    await beat.once()
+    await peers.refresh()
+    now[0] += 1
+    assert peers.beat_age_s("n1") == 1.0
+    assert peers.beat_age_s("nobody") == 0.0

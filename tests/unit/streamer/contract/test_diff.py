@@ -197,6 +197,18 @@ def of_requests(new: Any, method: str = "get", path: str = "/v1/requests") -> An
             "is gone",
             True,
         ),
+        (
+            lambda new: new["components"]["schemas"]["TokenWish"]["required"].append("ttl_s"),
+            "POST /v1/dev/tokens body.ttl_s",
+            "is required now",
+            True,
+        ),
+        (
+            lambda new: of_requests(new, path="/v1/admin/jobs").update({"x-streamer-permission": "admin:all"}),
+            "GET /v1/admin/jobs",
+            "needed the permission admin:read, needs admin:all",
+            True,
+        ),
     ],
 )
 def test_calls_are_compared(change: Callable[[Any], object], where: str, what: str, breaking: bool) -> None:

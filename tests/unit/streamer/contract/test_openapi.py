@@ -11,6 +11,8 @@ from streamer.contract.write import written
 from streamer.jobs.model import Status
 from tests.unit.streamer.contract.house import ACTIONS, registry
 
+METHODS = ("get", "post", "delete")
+
 
 @pytest.fixture(scope="module")
 def document() -> Any:
@@ -43,8 +45,20 @@ def test_the_body_of_a_call_is_that_of_its_action(document: Any) -> None:
 def test_every_call_but_those_of_monitoring_needs_a_token(document: Any) -> None:
     assert document["security"] == [{"bearer": []}]
     paths = document["paths"]
-    is_open = {path for path in paths if paths[path]["get"].get("security") == []}
-    assert is_open == {"/livez", "/readyz"}
+    is_open = {path for path in paths for method in METHODS if paths[path].get(method, {}).get("security") == []}
+    assert is_open == {"/livez", "/readyz", "/v1/dev/tokens"}
+
+
+def test_every_call_of_operators_names_its_permission(document: Any) -> None:
+    paths = {path: each for path, each in document["paths"].items() if path.startswith("/v1/admin/")}
+    named = {
+        (path, method): paths[path][method]["x-streamer-permission"]
+        for path in paths
+        for method in METHODS
+        if method in paths[path]
+    }
+    assert {method for (_, method), permission in named.items() if permission == "admin:read"} == {"get"}
+    assert {method for (_, method), permission in named.items() if permission == "admin:write"} == {"delete", "post"}
 
 
 def test_a_refusal_for_now_says_when_to_come_again(document: Any) -> None:

@@ -1,0 +1,1 @@
+"""What `streamer doctor` looks at, one module each."""
