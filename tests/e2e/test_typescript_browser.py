@@ -1,7 +1,8 @@
 """What of the TypeScript client only a browser can show, in Chromium, before a real node."""
 
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.async_api import Page
 from streamer.store.revocations import Revocation
 from tests.conftest import STORES
 from tests.support.chromium import chromium
+from tests.support.contract import contract
 from tests.support.page import open_page
 from tests.support.switch import Switch
 from tests.support.system import System
@@ -26,11 +28,11 @@ CONNECT = """
 async ([url, token]) => {
   const { connect } = await import("/client/index.js");
   window.states = [];
-  window.sent = [];
+  window.said = [];
   window.session = await connect(url, {
     token,
     onState: (state) => states.push(state),
-    onFrame: (direction, frame) => direction === "sent" && sent.push(frame.type),
+    onFrame: (direction, frame) => said.push([direction, frame]),
   });
 }
 """
@@ -64,6 +66,12 @@ class Visitor:
 
         await until(told, what=f"the client is {name}")
 
+    async def faults(self) -> Sequence[str]:
+        """What of all that was said breaks the contract."""
+        said = json.loads(await self.page.evaluate("JSON.stringify(window.said ?? [])"))
+        judges = {"sent": contract().fault_in_sent, "received": contract().fault_in_received}
+        return [fault for direction, frame in said if (fault := judges[direction](frame))]
+
     async def no_timer_ends(self) -> None:
         """From now on, in the page; those that would have ended within the hour have."""
         await self.page.clock.pause_at(time.time() + 3_600)
@@ -78,6 +86,7 @@ async def visitor(streamer: System) -> AsyncIterator[Visitor]:
         visitor = Visitor(await open_page(context, switch.url), switch, url)
         visitor.page.on("websocket", lambda socket: visitor.sockets.append(socket.url))
         yield visitor
+        assert await visitor.faults() == []
 
 
 async def test_the_token_is_said_where_no_log_sees_it(visitor: Visitor) -> None:
@@ -195,6 +204,7 @@ async def test_who_returns_does_not_wait_for_the_next_try(visitor: Visitor, even
 
 async def test_who_looks_at_the_page_again_learns_whether_it_still_lives(visitor: Visitor) -> None:
     await visitor.connect(token())
-    assert "ping" not in await visitor.page.evaluate("sent")
+    has_pinged = "said.some(([_, frame]) => frame.type === 'pong')"
+    assert not await visitor.page.evaluate(has_pinged)
     await visitor.page.evaluate(RETURNS["the page is looked at again"])
-    await until(lambda: visitor.page.evaluate("sent.includes('ping')"), what="the client pings")
+    await until(lambda: visitor.page.evaluate(has_pinged), what="the client pings, and hears")
