@@ -16,6 +16,9 @@ from streamer.store.base import RequestQueue
 WIDTH: Final = 16
 """Outcomes that are read and sent to one connection at a time: each may have a result of 1 MiB."""
 
+SILENT: Final = Told(None)
+"""Of a job whose owner says nothing."""
+
 Behind = tuple[Tracker, Job]
 """What a connection has of a job, and the newest row of it that was read since the tracker is there."""
 
@@ -33,13 +36,13 @@ class CatchUps:
         """Returns when all that runs is on its way, and the outcomes of all else were sent; never raises."""
         running = [row for _, row in jobs if row.status is Status.PROCESSING]
         told = await self._flushed(connection, running) if running else {}
-        newer = await self._silent([row for row in running if row.job_id not in told])
+        newer = await self._silent([row for row in running if told.get(row.job_id, SILENT).chunks is None])
         sending: set[asyncio.Task[None]] = set()
         for tracker, read in jobs:
-            said = told.get(read.job_id)
-            row = newer.get(read.job_id, read) if said is None else said.onto(read)
+            said = told.get(read.job_id, SILENT)
+            row = said.onto(newer.get(read.job_id, read))
             await connection.outbox.ready()  # a thousand requests may have as many frames to be told
-            filling = self._fillings.start(connection, tracker, row, emitted=None if said is None else said.chunks)
+            filling = self._fillings.start(connection, tracker, row, emitted=said.chunks)
             if not row.finished:
                 self._rereads.watch(connection, tracker)
             elif filling is not None:

@@ -12,7 +12,7 @@ import structlog
 from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import Peers
-from streamer.jobs.model import Job, Progress
+from streamer.jobs.model import Job, Progress, Status
 
 log = structlog.get_logger()
 
@@ -24,17 +24,17 @@ Post = Callable[[str, str, bytes], Awaitable[bytes]]
 
 
 class Told(NamedTuple):
-    """What the owner of a running job says of it: how many chunks its attempt has stored by now, and the newest
-    progress that it has sent, with its attempt and number; None: there was none."""
+    """What the owner of a running job says of it: how many chunks its attempt has stored by now (None: its log is
+    behind), and the newest progress that it has sent, with its attempt and number (None: there was none)."""
 
-    chunks: int
+    chunks: int | None
     progress: Progress | None = None
     attempt: int = 0
     seq: int = 0
 
     def onto(self, row: Job) -> Job:
         """The row, with the progress that is not written yet: it is sent more often."""
-        if self.progress is None or self.attempt != row.attempt:
+        if self.progress is None or (self.attempt, Status.PROCESSING) != (row.attempt, row.status):
             return row
         return replace(row, progress=self.progress, seq=max(row.seq, self.seq))
 
@@ -91,13 +91,14 @@ class Owners:
 def _told(answer: bytes) -> Mapping[str, Told]:
     try:
         said = orjson.loads(answer)
-        newest = said.get("progress", {})
-        return {str(job_id): _of_job(int(count), newest.get(job_id)) for job_id, count in said["chunks"].items()}
+        chunks, newest = said["chunks"], said.get("progress", {})
+        return {job_id: _of_job(chunks.get(job_id), newest.get(job_id)) for job_id in {**chunks, **newest}}
     except (ValueError, AttributeError, KeyError, TypeError):  # a worker of another version
         return {}
 
 
-def _of_job(chunks: int, newest: Mapping[str, Any] | None) -> Told:
+def _of_job(count: int | None, newest: Mapping[str, Any] | None) -> Told:
+    chunks = None if count is None else int(count)
     if newest is None:
         return Told(chunks)
     progress = Progress(

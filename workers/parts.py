@@ -237,7 +237,7 @@ class Parts:
 
     async def _flush(self, jobs: Sequence[Any]) -> Mapping[str, Any]:
         chunks = await self._listeners.join(jobs)
-        return {"chunks": chunks, "progress": self._listeners.newest(chunks)}
+        return {"chunks": chunks, "progress": self._listeners.newest([job["id"] for job in jobs])}
 
 
 def _limits(registry: Registry) -> Mapping[str, int]:

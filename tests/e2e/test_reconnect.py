@@ -289,8 +289,8 @@ def merged(clients: list[WireClient], request_id: str) -> dict[str, Any]:
 async def test_the_newest_progress_comes_before_it_is_written(streamer: System) -> None:
     """A job says something once, and is silent from then on: who comes back at once has to hear it all the same."""
     press = {"STREAMER_ACTIONS": "tests.support.press"}
-    node = await streamer.node(**press)
     await streamer.worker(**press, STREAMER_PROGRESS_PERSIST_MS="600000")
+    node = await streamer.node(**press)  # it knows the worker from the start
     async with streamer.client(await node.url(), "before") as before:
         await before.request("print_booklet", {"title": "Moby-Dick"}, "r1")
         await until(lambda: 50 in percentages(before), what="half of it is printed")

@@ -99,6 +99,16 @@ async def test_what_their_owners_have_sent_and_not_written_yet_is_told(stage: St
     assert (row.progress, row.seq) == (Progress(50.0), 5)
 
 
+async def test_where_the_log_is_behind_the_row_is_read_again_and_the_progress_is_told(stage: Stage) -> None:
+    behind = stage.behind("j")
+    stage.world.rows = {"j": behind[1]}
+    stage.world.told = {"j": Told(None, Progress(50.0), behind[1].attempt, 5)}
+    await stage.caught_up(behind)
+    assert stage.world.reads == [{"j"}]
+    ((row, emitted),) = stage.world.filled
+    assert (row.progress, emitted) == (Progress(50.0), None)
+
+
 async def test_what_nobody_answers_for_is_read_again(stage: Stage) -> None:
     stage.world.told = {"answered": Told(1)}
     ended = stage.behind("ended")

@@ -8,7 +8,7 @@ from app.owners import CANCEL, FLUSH, Owners, Told
 from app.tasks import Tasks
 from streamer.cluster.calls import Gone, Unreachable
 from streamer.cluster.registry import WORKER, Peers
-from streamer.jobs.model import Job, Progress
+from streamer.jobs.model import Job, Progress, Status
 from streamer.store.base import NodeRow
 from tests.support.until import until
 from tests.unit.app.parts import Rows, job
@@ -67,13 +67,21 @@ async def test_an_owner_tells_of_progress_that_is_not_written_yet(stage: Stage) 
     assert told == {"j1": Told(3, progress, 1, 5), "j2": Told(0)}
 
 
+async def test_so_does_one_whose_log_is_behind(stage: Stage) -> None:
+    newest = {"attempt": 1, "seq": 5, "percentage": 50, "message": "", "metadata": None, "chunks": 0}
+    stage.answers = {"http://w1": orjson.dumps({"chunks": {}, "progress": {"j1": newest}})}
+    assert await stage.owners.flush([owned("j1", "w1")], "c1") == {"j1": Told(None, Progress(50.0), 1, 5)}
+
+
 def test_it_is_put_onto_the_row_of_the_same_attempt() -> None:
-    row = replace(job(), attempt=2, seq=4)
+    row = replace(job(), status=Status.PROCESSING, attempt=2, seq=4)
     newest = Told(0, Progress(50.0), 2, 5)
     assert newest.onto(row) == replace(row, progress=Progress(50.0), seq=5)
     assert newest.onto(replace(row, seq=9)).seq == 9, "a checkpoint has that number"
     for told in (Told(3), newest._replace(attempt=1)):
         assert told.onto(row) == row
+    over = replace(row, status=Status.RETRYING)
+    assert newest.onto(over) == over
 
 
 NONSENSE = [b"", b"[]", b'{"chunks":7}', b'{"chunks":{"j":[]}}', b'{"chunks":{"j":1},"progress":{"j":{}}}']
