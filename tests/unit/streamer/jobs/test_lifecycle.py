@@ -291,7 +291,7 @@ def test_an_expired_job_is_a_dead_letter() -> None:
     assert job.claim_nonce == "nonce-b"
 
 
-@pytest.mark.parametrize("status", ALIVE)
+@pytest.mark.parametrize("status", sorted(ALIVE))
 def test_attach_adds_a_connection_once(status: Status) -> None:
     job = changed("attach", row_in(status, routes=frozenset({"c0"})))
     assert job.routes == {"c0", "c1"}
@@ -311,7 +311,7 @@ def test_reroute_replaces_only_the_routes_it_saw() -> None:
     assert lifecycle.refuses(MAKE["reroute"](job).guard, replace(job, routes=frozenset()))
 
 
-@pytest.mark.parametrize("status", ALIVE)
+@pytest.mark.parametrize("status", sorted(ALIVE))
 def test_a_change_of_watchers_is_counted(status: Status) -> None:
     job = row_in(status, watch_version=4)
     assert changed("watched", job) == replace(job, watch_version=5)
