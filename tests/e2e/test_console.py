@@ -9,6 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.conftest import STORES
 from tests.support.console import Visitor, visitor
+from tests.support.processes import Process
 from tests.support.switch import Switch
 from tests.support.system import System
 from tests.support.until import until
@@ -25,14 +26,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.parametrize("engine", STORES[:1],
 
 
 @pytest.fixture
-async def node_url(streamer: System) -> str:
-    return await (await streamer.node(**NODE)).url()
+async def node(streamer: System) -> Process:
+    return await streamer.node(**NODE)
 
 
 @pytest.fixture
-async def switch(node_url: str) -> AsyncIterator[Switch]:
-    """What stands before the node, and can cut its connections."""
-    async with Switch([node_url]) as switch:
+async def switch(node: Process) -> AsyncIterator[Switch]:
+    """What stands before the nodes."""
+    async with Switch([await node.url()]) as switch:
         yield switch
 
 
@@ -42,8 +43,8 @@ async def ann(switch: Switch) -> AsyncIterator[Visitor]:
         yield ann
 
 
-async def test_a_request_outlives_its_worker_and_its_connection(
-    streamer: System, node_url: str, switch: Switch, ann: Visitor
+async def test_a_request_outlives_its_worker_and_its_node(
+    streamer: System, node: Process, switch: Switch, ann: Visitor
 ) -> None:
     workers = [await streamer.worker(**WORKER), await streamer.worker(**WORKER)]
     await ann.sign_in()
@@ -55,11 +56,10 @@ async def test_a_request_outlives_its_worker_and_its_connection(
     await expect(card).to_contain_text("attempt 2")
     await expect_halfway(card)
 
-    switch.point_to([])
-    switch.cut()
+    node.kill()
     await expect(ann.indicator).to_contain_text("reconnecting: the connection was lost (1006)")
     await expect(ann.page.locator("#connection-countdown")).to_contain_text(re.compile(r"in \d+ s|now"))
-    switch.point_to([node_url])
+    switch.point_to([await (await streamer.node(**NODE)).url()])
     await expect(ann.indicator).to_contain_text("connected to")
     await expect(card).to_have_attribute("data-status", "running")
 
