@@ -38,7 +38,7 @@ export class Dialer {
     }
     /** Rejects with CannotConnect, and HandshakeRefused with the node's close code; at once when `ended` aborts. */
     async dial(ended) {
-        const token = await this.tokens.next();
+        const token = await Promise.race([this.tokens.next(), givenUp(ended)]);
         const socket = this.#socket(token);
         const over = new AbortController();
         try {

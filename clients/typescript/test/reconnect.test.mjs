@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConnectionLost } from "../dist/index.js";
-import { acknowledgment, complete, response, ScriptedClock, ScriptedNode, session, WELCOME } from "./scripted.mjs";
+import { acknowledgment, Arrivals, complete, response, ScriptedClock, ScriptedNode, session, WELCOME } from "./scripted.mjs";
 
 async function isServed(client, node) {
   const answer = client.call("echo", 1);
@@ -184,6 +184,17 @@ test("it can be closed while it is away", async (t) => {
   await clock.sleeping(9_000);
   assert.equal(client.state.name, "away");
   await Promise.all([client.close(), assert.rejects(open, ConnectionLost)]);
+});
+
+test("it can be closed while its next token does not come", async (t) => {
+  const node = await ScriptedNode.listening(t);
+  const asked = new Arrivals();
+  const make = () => (node.offered.length === 0 ? "a" : new Promise(() => asked.put(true)));
+  const client = await session(t, node, { token: make, clock: new ScriptedClock() });
+  node.socket.terminate();
+  await asked.next();
+  await client.close();
+  assert.equal(client.state.name, "ended");
 });
 
 test("a server that sends no JSON is left for good", async (t) => {

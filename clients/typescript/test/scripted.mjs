@@ -39,7 +39,7 @@ export const refusal = (code, request_id, after_ms) => ({
 });
 
 /** Things that come one by one, and are waited for. */
-class Arrivals {
+export class Arrivals {
   #items = [];
   #waiting = [];
 
