@@ -185,9 +185,16 @@ class WireClient:
         ]
 
     async def expect(self, *types: str, request_id: str | None = None, timeout_s: float = 40.0) -> dict[str, Any]:
-        """The first frame of these types about this request, as soon as it has come."""
+        """The first frame of these types about this request, as soon as it has come; AssertionError when it cannot."""
         what = f"{types} of {request_id} on {self.name}"
-        return (await until(lambda: self.seen(*types, request_id=request_id), timeout_s=timeout_s, what=what))[0]
+
+        def there() -> list[dict[str, Any]]:
+            found = self.seen(*types, request_id=request_id)
+            if not found and self._reading is not None and self._reading.done():
+                raise AssertionError(f"{what} will not come: the socket was closed with {self.close_code}")
+            return found
+
+        return (await until(there, timeout_s=timeout_s, what=what))[0]
 
     async def outcome(self, request_id: str, *, timeout_s: float = 40.0) -> dict[str, Any]:
         """The frame that ends the request: its answer, its outcome, or its refusal."""
