@@ -2,6 +2,7 @@
 
 import itertools
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,8 @@ from streamer.store.sqlite import schema
 
 _PAUSES_S: Final = (0.0002, 0.0005, 0.001, 0.001, 0.001, 0.002, 0.002, 0.005)
 """Between tries for a lock; the last repeats. A commit holds it for about a millisecond."""
+
+_closing: Final = threading.Lock()
 
 
 def identity(path: Path) -> tuple[int, int]:
@@ -35,6 +38,15 @@ def connect(path: Path, busy_timeout_s: float, mode: Literal["rw", "rwc"] = "rw"
         connection.close()
         raise
     return connection
+
+
+def disconnect(connection: sqlite3.Connection) -> None:
+    """Closes it; the last one of this process also removes the write-ahead log beside the file.
+
+    Two that close at the same moment would each take the other for open, and leave the log to the next process.
+    """
+    with _closing:
+        connection.close()
 
 
 def into_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:

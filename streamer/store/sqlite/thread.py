@@ -148,5 +148,5 @@ class ConnectionThread:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            file.disconnect(self._connection)
             self._connection = None

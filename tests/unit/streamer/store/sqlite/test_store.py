@@ -152,3 +152,12 @@ async def test_closing_leaves_no_thread_and_one_file(path: Path) -> None:
     assert [left.name for left in path.parent.iterdir()] == [path.name]
     with pytest.raises(StoreUnavailable):
         await store.nodes.beat("app", "n", {})
+
+
+async def test_two_threads_that_close_at_the_same_moment_leave_one_file(path: Path) -> None:
+    """One time in twelve each took the other's connection for open, and the log stayed beside the file."""
+    for _ in range(200):
+        store = SqliteStore(path)
+        await asyncio.gather(store.nodes.beat("app", "n", {}), store.nodes.list("app"))
+        await store.close()
+        assert [left.name for left in path.parent.iterdir()] == [path.name]
