@@ -53,10 +53,10 @@ unit: $(DEV_READY) ## pure tests and single parts, seconds
 	$(BIN)/pytest tests/unit
 
 contract: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) ## what a store promises, on every store (STORES=sqlite,dynamodb)
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest tests/contract $(BESIDE)
 
 integration: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## a real server or worker in this process
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration $(BESIDE)
 
 e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## real processes, real sockets, real signals (SIDE_BY_SIDE=3)
 	$(BIN)/pytest tests/e2e $(BESIDE) -m "not alone and not compose and not browser"
@@ -64,7 +64,7 @@ e2e: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## real process
 
 coverage: $(DEV_READY) $(if $(WITH_DYNAMODB),java npm) $(WITH_CLIENT) ## unit, contract and integration, with the branch coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration
+	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/integration $(BESIDE)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report $(if $(WITH_DYNAMODB),,--omit='streamer/store/dynamodb/*')
 
